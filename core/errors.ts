@@ -1,0 +1,40 @@
+/**
+ * The error model on one page: which boundary was crossed, whether trying again can help,
+ * and what to do next. The decision is made where the error is thrown; edges only read it.
+ */
+
+export const BOUNDARIES = [
+  'recipe', 'log', 'blob', 'sampler', 'scorer', 'trainer', 'environment', 'temporal', 'gateway', 'setup',
+] as const;
+export type Boundary = (typeof BOUNDARIES)[number];
+
+export const ERROR_CODES = [
+  // retriable: the same call may succeed later
+  'UNAVAILABLE', 'TIMEOUT', 'WEIGHTS_NOT_LOADED', 'WRONG_PARENT', 'CLAIM_LOST',
+  // final: the caller or a person must change something
+  'INVALID', 'NOT_FOUND', 'CORRUPT', 'HASH_MISMATCH', 'DISK_FULL', 'LOCKED', 'UNSUPPORTED', 'DIVERGED', 'EXHAUSTED',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNAVAILABLE', 'TIMEOUT', 'WEIGHTS_NOT_LOADED', 'WRONG_PARENT', 'CLAIM_LOST',
+]);
+
+export class StemmaError extends Error {
+  readonly boundary: Boundary;
+  readonly code: ErrorCode;
+  /** What the reader can do about it, one sentence. */
+  readonly remedy: string;
+
+  constructor(boundary: Boundary, code: ErrorCode, message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'StemmaError';
+    this.boundary = boundary;
+    this.code = code;
+    this.remedy = remedy;
+  }
+
+  get retriable(): boolean {
+    return RETRIABLE.has(this.code);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Activity *types*: services implement them, workflows call them through proxies.
+ * Every activity is idempotent: it reads the log first and does only what is not yet a fact.
+ * Inputs and results are small JSON; trajectories, batches and weights travel as blob references in events.
+ */
+
+export interface RunInput {
+  readonly recipe: string;
+  readonly seed?: number;
+}
+
+export interface StagePlan {
+  readonly id: string;
+  readonly kind: 'sft' | 'rl' | 'distill';
+  readonly domain?: string;
+  readonly evaluate: boolean;
+  readonly steps: number;
+}
+
+export interface RunPlan {
+  readonly run: string;
+  readonly recipe: string;
+  readonly seed: number;
+  readonly stages: readonly StagePlan[];
+  readonly paused: boolean;
+  readonly stopped: boolean;
+}
+
+/** A shard of requested episodes for one rollout activity. */
+export interface Shard {
+  readonly run: string;
+  readonly stage: string;
+  readonly step: number;
+  readonly round: number;
+  /** Indices into EpisodesRequested.episodes: [from, to). */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ShardResult {
+  readonly finished: number;
+  /** The sampler lacks the weights and no blob names them: the stage's next advance restores them. */
+  readonly weightsMissing: boolean;
+}
+
+/** What the stage needs next. */
+export type StageNeeds =
+  | { readonly kind: 'rollouts'; readonly step: number; readonly shards: readonly Shard[] }
+  | { readonly kind: 'advance'; readonly step: number }
+  | { readonly kind: 'done'; readonly step: number };
+
+export interface StageRef {
+  readonly run: string;
+  readonly stage: string;
+}
+
+export type ControlAction = 'pause' | 'resume' | 'stop' | 'amend';
+
+export interface ControlFact {
+  readonly run: string;
+  readonly updateId: string;
+  readonly action: ControlAction;
+  readonly by: string;
+  readonly stage?: string;
+  readonly path?: string;
+  readonly value?: unknown;
+}
+
+/** Task queue `stemma-worker`. */
+export interface RunActivities {
+  /** Creates the run's log and manifest, or reads them back. */
+  openRun(run: string, input: RunInput): Promise<RunPlan>;
+  startStage(ref: StageRef): Promise<void>;
+  finishStage(ref: StageRef): Promise<void>;
+  /** Appends the control fact; returns the step from which it holds. */
+  recordControl(fact: ControlFact): Promise<{ readonly effectiveStep: number }>;
+  finishRun(run: string): Promise<{ readonly weightsHash: string }>;
+  stopRun(run: string, reason: string): Promise<void>;
+  failRun(run: string, message: string): Promise<void>;
+}
+
+/** Task queue `stemma-learner`. */
+export interface LearnerActivities {
+  /** Prepares data, closes and learns at most one RL batch, or many SFT batches (until a boundary or 30 s), and says what is needed next. */
+  advanceSft(ref: StageRef): Promise<StageNeeds>;
+  advanceRl(ref: StageRef): Promise<StageNeeds>;
+}
+
+/** Task queue `stemma-distiller`. */
+export interface DistillerActivities {
+  advanceDistill(ref: StageRef): Promise<StageNeeds>;
+}
+
+/** Task queue `stemma-rollout`. */
+export interface RolloutActivities {
+  rolloutShard(shard: Shard): Promise<ShardResult>;
+  /** Greedy episodes on held-out tasks of every domain; done once EvaluationFinished is recorded. */
+  advanceEvaluation(ref: StageRef): Promise<StageNeeds>;
+}
