@@ -4,7 +4,12 @@ import type { Domain, Json } from '../environment.js';
 export interface Recipe {
   readonly name: string;
   readonly description: string;
-  readonly model: { readonly config: { readonly [key: string]: Json } };
+  readonly model: {
+    /** Fields of a Hugging Face config. */
+    readonly config: { readonly [key: string]: Json };
+    /** Model id or directory whose weights and tokenizer are 'base'; absent: random weights from config and seed. */
+    readonly pretrained?: string;
+  };
   readonly tokenizer: { readonly vocabularySize: number };
   /** Per domain: difficulty and corpus parameters, read by environments/<domain>. */
   readonly environments: { readonly [D in Domain]: { readonly [key: string]: Json } };
