@@ -1,0 +1,207 @@
+/**
+ * One episode (trajectory) as a fold over its stream, and what to do next, as a pure decision.
+ *
+ *   owed ─▶ attempt ─▶ (sample ─▶ act)* ─▶ end: completed | truncated | failed
+ *
+ * Everything that decides is in the stream, so a crashed episode goes on at its last recorded turn.
+ * Budgets count tokens and turns, never time: the same log always ends the same way.
+ */
+import type { BlobRef, EpisodeScored } from '../../proto/gen/stemma/v1/events.js';
+import type { ActionRecord } from '../environment.js';
+import { unpackF32, unpackU32 } from '../log/bytes.js';
+import type { Fold, Payload } from '../log/fold.js';
+import type { Budget } from '../recipe/recipe.js';
+
+/** Attempts the system may interrupt before the episode counts as failed. */
+export const MAX_ATTEMPTS = 3;
+
+export type EndStatus = 'completed' | 'truncated' | 'failed';
+export type EpisodeStatus = 'owed' | 'running' | EndStatus;
+
+export interface Turn {
+  /** Sampled ids, end-of-turn included. */
+  readonly tokens: Uint32Array;
+  /** Raw temperature-1 log-probabilities, one a token. */
+  readonly logprobs: Float32Array;
+  readonly weightsHash: string;
+  readonly finish: 'stop' | 'length';
+  /** Absent until the environment answered; empty when the episode was over with this turn. */
+  readonly observationTokens?: Uint32Array;
+  readonly record?: ActionRecord;
+}
+
+/** What the current attempt was started with. */
+export interface AttemptFacts {
+  readonly stage: string;
+  readonly domain: string;
+  readonly task: string;
+  readonly weightsHash: string;
+  readonly seed: bigint;
+  readonly greedy: boolean;
+  readonly protocol: string;
+}
+
+export interface ScoreFact {
+  readonly topK: number;
+  /** A ScoreTable blob and the row in it that is this episode's. */
+  readonly scores: BlobRef;
+  readonly row: number;
+}
+
+export interface EpisodeState {
+  readonly status: EpisodeStatus;
+  /** Attempts started so far; the current one has this number (the first is 1). */
+  readonly attempts: number;
+  /** Reasons of the aborted ones, in order; as long as `attempts` when the current one is aborted. */
+  readonly aborted: readonly string[];
+  readonly started?: AttemptFacts;
+  readonly promptTokens: Uint32Array;
+  /** Turns of the current attempt. */
+  readonly turns: readonly Turn[];
+  readonly correct: boolean;
+  readonly reward: number;
+  readonly components: readonly { readonly name: string; readonly value: number }[];
+  readonly rubrics: readonly boolean[];
+  readonly detail: string;
+  /** By `${purpose}/${scorerWeightsHash}`. */
+  readonly scores: ReadonlyMap<string, ScoreFact>;
+  /** Reasons of exhausted scores, by the same key. */
+  readonly scoreFailures: ReadonlyMap<string, string>;
+}
+
+export function scoreKey(purpose: string, scorerWeightsHash: string): string {
+  return `${purpose}/${scorerWeightsHash}`;
+}
+
+export function isEnded(state: EpisodeState): boolean {
+  return state.status === 'completed' || state.status === 'truncated' || state.status === 'failed';
+}
+
+/** Completed or truncated: a valid trajectory that groups may normalise over. */
+export function isUsable(state: EpisodeState): boolean {
+  return state.status === 'completed' || state.status === 'truncated';
+}
+
+/** Prompt, turns and observations so far: what the next turn is sampled after. */
+export function contextTokens(state: EpisodeState): Uint32Array {
+  const parts = [state.promptTokens, ...state.turns.flatMap((turn) => [turn.tokens, turn.observationTokens ?? EMPTY])];
+  return concatenate(parts);
+}
+
+export function concatenate(parts: readonly Uint32Array[]): Uint32Array {
+  const joined = new Uint32Array(parts.reduce((length, part) => length + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+const EMPTY = new Uint32Array(0);
+
+export function initialEpisode(): EpisodeState {
+  return {
+    status: 'owed', attempts: 0, aborted: [], promptTokens: EMPTY, turns: [],
+    correct: false, reward: 0, components: [], rubrics: [], detail: '', scores: new Map(), scoreFailures: new Map(),
+  };
+}
+
+/** Never mutates `state`. Facts of another attempt than the current one, and anything after the end but scores, change nothing. */
+export function evolveEpisode(state: EpisodeState, payload: Payload): EpisodeState {
+  switch (payload.$case) {
+    case 'episodeScored': return withScore(state, payload.value);
+    case 'scoreFailed': {
+      const key = scoreKey(payload.value.purpose, payload.value.scorerWeightsHash);
+      return { ...state, scoreFailures: new Map(state.scoreFailures).set(key, payload.value.reason) };
+    }
+    default: return isEnded(state) ? state : evolveRunning(state, payload);
+  }
+}
+
+export const episodeFold: Fold<EpisodeState> = { initial: initialEpisode, evolve: evolveEpisode };
+
+function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
+  switch (payload.$case) {
+    case 'attemptStarted': {
+      const { attempt, promptTokens, ...started } = payload.value;
+      if (attempt !== state.attempts + 1) return state;
+      return { ...state, status: 'running', attempts: attempt, started, promptTokens: unpackU32(promptTokens), turns: [] };
+    }
+    case 'turnSampled': {
+      const { attempt, turn, tokens, logprobs, weightsHash, finish } = payload.value;
+      if (attempt !== state.attempts || turn !== state.turns.length) return state;
+      const sampled: Turn = { tokens: unpackU32(tokens), logprobs: unpackF32(logprobs), weightsHash, finish: finish === 'stop' ? 'stop' : 'length' };
+      return { ...state, turns: [...state.turns, sampled] };
+    }
+    case 'observationRecorded': {
+      const { attempt, turn, tokens, recordJson } = payload.value;
+      const last = state.turns[turn];
+      if (attempt !== state.attempts || last === undefined || turn !== state.turns.length - 1) return state;
+      const acted: Turn = {
+        ...last, observationTokens: unpackU32(tokens),
+        ...(recordJson === '' ? {} : { record: JSON.parse(recordJson) as ActionRecord }),
+      };
+      return { ...state, turns: [...state.turns.slice(0, -1), acted] };
+    }
+    case 'attemptAborted':
+      if (payload.value.attempt !== state.attempts || state.aborted.length === state.attempts) return state;
+      return { ...state, aborted: [...state.aborted, payload.value.reason] };
+    case 'episodeEnded': {
+      const { status, correct, reward, components, rubrics, detail } = payload.value;
+      return { ...state, status: endStatus(status), correct, reward, components, rubrics, detail };
+    }
+    default: return state;
+  }
+}
+
+function endStatus(status: string): EndStatus {
+  return status === 'completed' || status === 'truncated' ? status : 'failed';
+}
+
+function withScore(state: EpisodeState, scored: EpisodeScored): EpisodeState {
+  if (scored.scores === undefined) return state;
+  const key = scoreKey(scored.purpose, scored.scorerWeightsHash);
+  const scoreFailures = new Map(state.scoreFailures);
+  scoreFailures.delete(key);
+  const fact: ScoreFact = { topK: scored.topK, scores: scored.scores, row: scored.row };
+  return { ...state, scores: new Map(state.scores).set(key, fact), scoreFailures };
+}
+
+export type TruncationReason = 'turn-tokens' | 'turns' | 'context';
+
+export type EpisodeAction =
+  | { readonly kind: 'start-attempt'; readonly attempt: number }
+  /** `prefix` is the whole context; a turn may add at most `maxNewTokens` (≥ 1). */
+  | { readonly kind: 'sample'; readonly turn: number; readonly prefix: Uint32Array; readonly maxNewTokens: number }
+  /** The environment has not yet answered this turn. */
+  | { readonly kind: 'act'; readonly turn: number }
+  | { readonly kind: 'end'; readonly status: 'completed' }
+  | { readonly kind: 'end'; readonly status: 'truncated'; readonly reason: TruncationReason }
+  | { readonly kind: 'end'; readonly status: 'failed'; readonly reason: string }
+  | { readonly kind: 'nothing' };
+
+/**
+ * The next thing an episode needs, from its recorded facts alone.
+ * A turn cut by length, a turn too many and a full context end it TRUNCATED (recipe gap list #16:
+ * incorrect unless an answer is present, and kept); MAX_ATTEMPTS aborted attempts end it FAILED.
+ */
+export function nextEpisodeAction(state: EpisodeState, budget: Budget): EpisodeAction {
+  if (isEnded(state)) return { kind: 'nothing' };
+  if (state.aborted.length >= MAX_ATTEMPTS) return { kind: 'end', status: 'failed', reason: state.aborted.at(-1) ?? '' };
+  if (state.attempts === state.aborted.length) return { kind: 'start-attempt', attempt: state.attempts + 1 };
+  const last = state.turns.at(-1);
+  if (last !== undefined && last.observationTokens === undefined) {
+    return last.finish === 'length'
+      ? { kind: 'end', status: 'truncated', reason: 'turn-tokens' }
+      : { kind: 'act', turn: state.turns.length - 1 };
+  }
+  if (last !== undefined && last.observationTokens?.length === 0) {
+    return last.finish === 'length' ? { kind: 'end', status: 'truncated', reason: 'turn-tokens' } : { kind: 'end', status: 'completed' };
+  }
+  if (state.turns.length >= budget.maxTurns) return { kind: 'end', status: 'truncated', reason: 'turns' };
+  const prefix = contextTokens(state);
+  const maxNewTokens = Math.min(budget.maxTurnTokens, budget.maxContextTokens - prefix.length);
+  if (maxNewTokens < 1) return { kind: 'end', status: 'truncated', reason: 'context' };
+  return { kind: 'sample', turn: state.turns.length, prefix, maxNewTokens };
+}
