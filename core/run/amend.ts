@@ -1,0 +1,39 @@
+/** Amended settings: from step N on, one field of a stage's recipe has another value. */
+import type { SettingAmended } from '../../proto/gen/stemma/v1/events.js';
+import type { StageRecipe } from '../recipe/recipe.js';
+
+/** Settings that fix what was already planned or built; a fork changes these, an amendment cannot. */
+const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'dataset', 'tasks', 'reference', 'evaluate']);
+
+/** The stage's recipe as it holds at `step`: amendments in stream order, later ones win. */
+export function stageAt<S extends StageRecipe>(stage: S, step: number, amendments: readonly SettingAmended[]): S {
+  let result: S = stage;
+  for (const amendment of amendments) {
+    if (amendment.stage !== stage.id || amendment.fromStep > step) continue;
+    result = withPath(result, amendment.path.split('.'), JSON.parse(amendment.valueJson) as unknown) as S;
+  }
+  return result;
+}
+
+/** Why this amendment cannot be: one sentence, or undefined if it can. */
+export function amendmentProblem(stage: StageRecipe | undefined, path: string, value: unknown): string | undefined {
+  if (!stage) return 'no such stage in this recipe';
+  const keys = path.split('.');
+  if (FROZEN.has(keys[0] ?? '')) return `${path} is fixed once a run has started; fork the run instead`;
+  const current = keys.reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), stage);
+  if (current === undefined) return `stage ${stage.id} has no setting ${path}`;
+  if (typeof current !== typeof value) return `${path} is a ${typeof current}, not a ${typeof value}`;
+  if (typeof value === 'number' && !Number.isFinite(value)) return `${path} must be a finite number`;
+  return undefined;
+}
+
+function withPath(node: unknown, keys: readonly string[], value: unknown): unknown {
+  const [key, ...rest] = keys;
+  if (key === undefined) return value;
+  if (!isRecord(node)) return node;
+  return { ...node, [key]: withPath(node[key], rest, value) };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
