@@ -1,0 +1,119 @@
+/**
+ * The sampler on the compute sidecar. All requests of this process share one bidirectional stream, so that they
+ * share one continuous batch; answers come in any order and find their request by id. When the stream breaks,
+ * what is pending rejects UNAVAILABLE and the next request opens a new stream: asking again is safe, because the same
+ * input gives the same tokens.
+ */
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import { SamplerServiceClient, type SampleRequest, type SampleResponse } from '../../../proto/gen/stemma/v1/sampler.js';
+import { StemmaError } from '../../../core/errors.js';
+import { packU32, unpackF32, unpackU32 } from '../../../core/log/bytes.js';
+import type { SampleInput, Sampled, Sampler } from '../../../core/ports.js';
+import { CHANNEL_OPTIONS, callUnary, fromServiceError, insecureCredentials, isErrorCode } from '../../runtime/grpc.js';
+import { LONG_CALL_MS } from '../sidecar-channel.js';
+
+export type SidecarSampler = Sampler & { close(): void };
+
+interface Pending {
+  readonly input: SampleInput;
+  resolve(sampled: Sampled): void;
+  reject(error: StemmaError): void;
+}
+
+export function sidecarSampler(address: string): SidecarSampler {
+  const client = new SamplerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+  const exchange = new SampleExchange(client);
+  return {
+    sample: (input) => exchange.ask(input),
+    async loadWeights(weightsHash, weights) {
+      await callUnary(client.loadWeights.bind(client), { weightsHash, weights }, { boundary: 'sampler', timeoutMs: LONG_CALL_MS });
+    },
+    close() {
+      exchange.close();
+      client.close();
+    },
+  };
+}
+
+class SampleExchange {
+  private stream: ClientDuplexStream<SampleRequest, SampleResponse> | undefined;
+  private readonly pending = new Map<string, Pending>();
+  private asked = 0;
+  private closed = false;
+
+  constructor(private readonly client: SamplerServiceClient) {}
+
+  ask(input: SampleInput): Promise<Sampled> {
+    if (this.closed) return Promise.reject(away('the sampler was closed'));
+    this.asked += 1;
+    const requestId = String(this.asked);
+    return new Promise((resolve, reject) => {
+      this.pending.set(requestId, { input, resolve, reject });
+      const { tokens, stopTokenIds, bannedTokenIds, ...rest } = input;
+      this.open().write({ ...rest, requestId, tokens: packU32(tokens), stopTokenIds: [...stopTokenIds], bannedTokenIds: [...bannedTokenIds] });
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    const stream = this.stream;
+    this.fail(stream, away('the sampler was closed'));
+    stream?.cancel();
+  }
+
+  private open(): ClientDuplexStream<SampleRequest, SampleResponse> {
+    if (this.stream !== undefined) return this.stream;
+    const stream = this.client.sample();
+    stream.on('data', (response: SampleResponse) => this.settle(response));
+    stream.on('error', (error: ServiceError) => this.fail(stream, asAway(fromServiceError('sampler', error))));
+    stream.on('end', () => this.fail(stream, away('the sampler ended the stream')));
+    this.stream = stream;
+    return stream;
+  }
+
+  private settle(response: SampleResponse): void {
+    const waiting = this.pending.get(response.requestId);
+    if (waiting === undefined) return;
+    this.pending.delete(response.requestId);
+    const outcome = readAnswer(waiting.input, response);
+    if (outcome instanceof StemmaError) waiting.reject(outcome);
+    else waiting.resolve(outcome);
+  }
+
+  /** A late report of a stream that was replaced already must not fail the new one's requests. */
+  private fail(stream: ClientDuplexStream<SampleRequest, SampleResponse> | undefined, error: StemmaError): void {
+    if (this.stream !== stream) return;
+    this.stream = undefined;
+    const lost = [...this.pending.values()];
+    this.pending.clear();
+    for (const waiting of lost) waiting.reject(error);
+  }
+}
+
+function readAnswer(input: SampleInput, response: SampleResponse): Sampled | StemmaError {
+  if (response.errorCode !== '') {
+    const code = isErrorCode(response.errorCode) ? response.errorCode : 'INVALID';
+    const remedy = code === 'WEIGHTS_NOT_LOADED' ? 'Load the weights, then try again.' : 'Read the sidecar\'s log: it says why.';
+    return new StemmaError('sampler', code, `sampler: ${response.errorMessage || response.errorCode}`, remedy);
+  }
+  if (response.weightsHash !== input.weightsHash) {
+    return new StemmaError('sampler', 'HASH_MISMATCH', `sampler used weights ${response.weightsHash} where ${input.weightsHash} were asked for`,
+      'A turn of other weights would not be on-policy: report this.');
+  }
+  const tokens = unpackU32(response.tokens);
+  const logprobs = unpackF32(response.logprobs);
+  if (tokens.length === 0 || tokens.length !== logprobs.length) {
+    return new StemmaError('sampler', 'CORRUPT', `sampler answered ${tokens.length} tokens with ${logprobs.length} log-probabilities`,
+      'The sidecar and this program differ in version: set up again.');
+  }
+  return { tokens, logprobs, weightsHash: response.weightsHash, finish: response.finish === 'stop' ? 'stop' : 'length' };
+}
+
+function away(message: string): StemmaError {
+  return new StemmaError('sampler', 'UNAVAILABLE', message, 'Is the sidecar running? Try again.');
+}
+
+/** A broken stream says nothing about a single request: only its reason INVALID etc. would, and those come as answers. */
+function asAway(error: StemmaError): StemmaError {
+  return error.retriable ? error : new StemmaError('sampler', 'UNAVAILABLE', error.message, error.remedy, error);
+}

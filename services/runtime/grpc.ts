@@ -1,0 +1,182 @@
+/**
+ * gRPC as Stemma speaks it: one error model on both sides of the wire.
+ * The trailing metadata key `stemma-reason` carries our ErrorCode; without it the status decides.
+ */
+import {
+  Metadata, Server, ServerCredentials, credentials, status,
+  type CallOptions, type ChannelOptions, type ServiceError, type UntypedServiceImplementation, type ServiceDefinition,
+} from '@grpc/grpc-js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ERROR_CODES, StemmaError, type Boundary, type ErrorCode } from '../../core/errors.js';
+
+export const REASON_KEY = 'stemma-reason';
+const REMEDY_KEY = 'stemma-remedy';
+
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Keepalive stays above five minutes: gRPC servers close connections that ping more often without data.
+ * Reconnecting is quick, because the usual peer is a supervised process that restarts in seconds.
+ */
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc.keepalive_time_ms': 330_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.initial_reconnect_backoff_ms': 50,
+  'grpc.min_reconnect_backoff_ms': 50,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.enable_retries': 0,
+};
+
+export const insecureCredentials = credentials.createInsecure();
+
+const CODE_OF_STATUS: { readonly [S in status]?: ErrorCode } = {
+  [status.UNAVAILABLE]: 'UNAVAILABLE',
+  [status.ABORTED]: 'UNAVAILABLE',
+  [status.CANCELLED]: 'UNAVAILABLE',
+  [status.DEADLINE_EXCEEDED]: 'TIMEOUT',
+  [status.INVALID_ARGUMENT]: 'INVALID',
+  [status.OUT_OF_RANGE]: 'INVALID',
+  [status.NOT_FOUND]: 'NOT_FOUND',
+  [status.FAILED_PRECONDITION]: 'INVALID',
+  [status.RESOURCE_EXHAUSTED]: 'EXHAUSTED',
+  [status.UNIMPLEMENTED]: 'UNSUPPORTED',
+  [status.DATA_LOSS]: 'CORRUPT',
+};
+
+const STATUS_OF_CODE: { readonly [C in ErrorCode]: status } = {
+  UNAVAILABLE: status.UNAVAILABLE,
+  TIMEOUT: status.DEADLINE_EXCEEDED,
+  WEIGHTS_NOT_LOADED: status.NOT_FOUND,
+  WRONG_PARENT: status.FAILED_PRECONDITION,
+  CLAIM_LOST: status.ABORTED,
+  INVALID: status.INVALID_ARGUMENT,
+  NOT_FOUND: status.NOT_FOUND,
+  CORRUPT: status.DATA_LOSS,
+  HASH_MISMATCH: status.DATA_LOSS,
+  DISK_FULL: status.RESOURCE_EXHAUSTED,
+  LOCKED: status.FAILED_PRECONDITION,
+  UNSUPPORTED: status.UNIMPLEMENTED,
+  DIVERGED: status.DATA_LOSS,
+  EXHAUSTED: status.RESOURCE_EXHAUSTED,
+};
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return (ERROR_CODES as readonly string[]).includes(text);
+}
+
+/** What failed on the other side, in our words. */
+export function fromServiceError(boundary: Boundary, error: ServiceError): StemmaError {
+  const reason = metadataText(error.metadata, REASON_KEY);
+  const code = isErrorCode(reason) ? reason : codeOfStatus(error);
+  const remedy = metadataText(error.metadata, REMEDY_KEY) || remedyOf(code, boundary);
+  return new StemmaError(boundary, code, `${boundary}: ${error.details || error.message}`, remedy, error);
+}
+
+function codeOfStatus(error: ServiceError): ErrorCode {
+  // A killed peer can surface as a reset stream, which grpc-js reports as INTERNAL.
+  if (error.code === status.INTERNAL && /RST_STREAM|ECONNRESET|socket/i.test(error.details)) return 'UNAVAILABLE';
+  return CODE_OF_STATUS[error.code] ?? 'INVALID';
+}
+
+function remedyOf(code: ErrorCode, boundary: Boundary): string {
+  if (code === 'UNAVAILABLE' || code === 'TIMEOUT') return `Is the ${boundary}'s process running? Try again.`;
+  if (code === 'WEIGHTS_NOT_LOADED') return 'Load the weights, then try again.';
+  if (code === 'WRONG_PARENT') return 'Restore the parent state, then try again.';
+  return `Read the log of the ${boundary}'s process: it says why.`;
+}
+
+function metadataText(metadata: Metadata | undefined, key: string): string {
+  const value = metadata?.get(key)[0];
+  return value === undefined ? '' : value.toString();
+}
+
+/** What a handler answers with when it throws. */
+export function toServiceError(error: unknown): Partial<ServiceError> {
+  const metadata = new Metadata();
+  if (!(error instanceof StemmaError)) {
+    return { code: status.INTERNAL, details: error instanceof Error ? error.message : String(error), metadata };
+  }
+  metadata.set(REASON_KEY, error.code);
+  // Header values are ASCII.
+  metadata.set(REMEDY_KEY, error.remedy.replace(/[^\x20-\x7e]/g, '?'));
+  return { code: STATUS_OF_CODE[error.code], details: error.message, metadata };
+}
+
+export type UnaryMethod<Request, Response> = (
+  request: Request, metadata: Metadata, options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => unknown;
+
+export interface CallSettings {
+  readonly boundary: Boundary;
+  readonly timeoutMs: number;
+}
+
+/** One unary call as a promise; rejects with a StemmaError. */
+export function callUnary<Request, Response>(
+  method: UnaryMethod<Request, Response>, request: Request, { boundary, timeoutMs }: CallSettings,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + timeoutMs };
+    method(request, new Metadata(), options, (error, response) => {
+      if (error === null) resolve(response);
+      else reject(fromServiceError(boundary, error));
+    });
+  });
+}
+
+export interface RetrySettings {
+  /** No new try starts later than this after the first. */
+  readonly withinMs: number;
+  readonly firstDelayMs?: number;
+  readonly longestDelayMs?: number;
+  /** Called before each wait: heartbeats, metrics. */
+  readonly onRetry?: (error: StemmaError) => void;
+}
+
+/** Tries again, with doubling and capped waits, while the process on the other side is away (UNAVAILABLE, TIMEOUT). */
+export async function retryUnavailable<T>(call: () => Promise<T>, settings: RetrySettings): Promise<T> {
+  const { withinMs, firstDelayMs = 50, longestDelayMs = 1000, onRetry } = settings;
+  const startedMs = Date.now();
+  for (let waitMs = firstDelayMs; ; waitMs = Math.min(longestDelayMs, waitMs * 2)) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isAway(error) || Date.now() - startedMs + waitMs > withinMs) throw error;
+      onRetry?.(error);
+      await delay(waitMs);
+    }
+  }
+}
+
+function isAway(error: unknown): error is StemmaError {
+  return error instanceof StemmaError && (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT');
+}
+
+export interface RunningGrpcServer {
+  /** host:port, the port as bound. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** Serves one service; port 0 picks a free one. UNAVAILABLE (with the reason) if it cannot bind. */
+export async function serveGrpc(
+  service: ServiceDefinition, implementation: UntypedServiceImplementation, listen: { host: string; port: number; boundary: Boundary },
+): Promise<RunningGrpcServer> {
+  const server = new Server(CHANNEL_OPTIONS);
+  server.addService(service, implementation);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${listen.host}:${listen.port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) return resolve(bound);
+      reject(new StemmaError(listen.boundary, 'UNAVAILABLE', `cannot listen on ${listen.host}:${listen.port}: ${error.message}`,
+        'Is the port in use? Choose another one, or end the process that holds it.', error));
+    });
+  });
+  const close = () => new Promise<void>((resolve) => {
+    const forced = setTimeout(() => server.forceShutdown(), 2000);
+    server.tryShutdown(() => { clearTimeout(forced); resolve(); });
+  });
+  return { address: `${listen.host}:${port}`, close };
+}

@@ -1,0 +1,97 @@
+/**
+ * The compute sidecar (kernels/sidecar) as a supervised child: it ends with us, and when it dies it comes back on the
+ * same port, so that adapters keep their address. It comes back empty: callers load weights and restore states again.
+ */
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { StemmaError } from '../../core/errors.js';
+import { superviseChild, type ChildExit } from './child-process.js';
+
+export interface SidecarSpec {
+  /** The interpreter whose packages include torch, transformers and grpcio. */
+  readonly python: string;
+  /** Where `python -m sidecar` finds the sidecar package. */
+  readonly kernelsDirectory: string;
+  readonly blobsDirectory: string;
+  /** Torch threads: part of the fingerprint, because sums depend on it. */
+  readonly threads: number;
+  readonly device?: 'cpu' | 'cuda';
+  /** Everything it prints is appended here. */
+  readonly logFile?: string;
+  readonly onLog?: (line: string) => void;
+  /** Importing torch takes seconds on a cold disk. */
+  readonly readyTimeoutMs?: number;
+}
+
+export interface SidecarProcess {
+  /** 127.0.0.1:port, the same for life. */
+  readonly address: string;
+  /** JSON: device, dtype, torch version, threads. */
+  readonly fingerprintJson: string;
+  pid(): number;
+  /** Called each time it is ready again after it had ended. */
+  onRestart(listener: () => void): void;
+  stop(): Promise<void>;
+  readonly exited: Promise<ChildExit>;
+}
+
+interface ReadyLine {
+  readonly port: number;
+  readonly fingerprint: unknown;
+}
+
+/** Resolves once it serves. UNAVAILABLE with its last lines if it ends first, TIMEOUT if it takes too long. */
+export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
+  const log = spec.logFile === undefined ? undefined : openLog(spec.logFile);
+  let ready: ReadyLine | undefined;
+  const child = await superviseChild({
+    name: 'sidecar',
+    boundary: 'setup',
+    command: spec.python,
+    args: () => [
+      '-u', '-m', 'sidecar', '--blobs', spec.blobsDirectory, '--port', String(ready?.port ?? 0), '--threads', String(spec.threads),
+      ...(spec.device === undefined ? [] : ['--device', spec.device]),
+    ],
+    cwd: spec.kernelsDirectory,
+    ready: {
+      line(line) {
+        const parsed = readyLine(line);
+        ready ??= parsed;
+        return parsed !== undefined;
+      },
+    },
+    readyTimeoutMs: spec.readyTimeoutMs ?? 180_000,
+    restart: true,
+    onLog(line) {
+      log?.write(`${line}\n`);
+      spec.onLog?.(line);
+    },
+  }).catch((error: unknown) => {
+    log?.end();
+    throw error;
+  });
+  if (ready === undefined) throw new StemmaError('setup', 'UNAVAILABLE', 'the sidecar named no port', 'Set up again: the sidecar and this program differ in version.');
+  void child.exited.then(() => log?.end());
+  return {
+    address: `127.0.0.1:${ready.port}`,
+    fingerprintJson: JSON.stringify(ready.fingerprint ?? {}),
+    pid: () => child.pid(),
+    onRestart: (listener) => child.onRestart(listener),
+    stop: () => child.stop(),
+    exited: child.exited,
+  };
+}
+
+function readyLine(line: string): ReadyLine | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const parsed = JSON.parse(line) as { ready?: unknown; port?: unknown; fingerprint?: unknown };
+    return parsed.ready === true && typeof parsed.port === 'number' ? { port: parsed.port, fingerprint: parsed.fingerprint } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A log that cannot be written must not stop the run. */
+function openLog(file: string): WriteStream {
+  return createWriteStream(file, { flags: 'a' }).on('error', () => undefined);
+}
