@@ -1,0 +1,146 @@
+/** Multi-teacher on-policy distillation: the student's own rollouts, each scored by its domain's teacher, closed into one SVA batch. */
+import { closeDistillBatch, type DistillMember } from '../../core/batch/distill.js';
+import { DOMAINS, type Domain } from '../../core/environment.js';
+import { trajectoryOf } from '../../core/episode/trajectory.js';
+import { StemmaError } from '../../core/errors.js';
+import type { TrainerState } from '../../core/ports.js';
+import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
+import { roundsOf } from '../../core/stage/stage.js';
+import type { StageNeeds, StageRef } from '../../workflows/activities.js';
+import { episodeStats } from '../training/episode-stats.js';
+import { commitStep, publishResult, recordBatch } from '../training/learn-step.js';
+import { ensureTrainer } from '../training/recover.js';
+import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
+import type { EpisodeScoring, TeacherScoring } from '../training/scoring.js';
+import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
+
+export interface DistillerDeps extends TrainingDeps {
+  readonly scoring: TeacherScoring;
+}
+
+/** Rounds in which failed or unscored members are asked for again before the run blocks. */
+const REPLACEMENT_ROUNDS = 2;
+
+export async function advanceDistill(deps: DistillerDeps, ref: StageRef): Promise<StageNeeds> {
+  return withStageSession(deps, ref, async (session) => {
+    const recipe = session.recipe as DistillStageRecipe;
+    let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+    if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
+      const next = await tryStep(deps, session, state);
+      if (!next) return needRollouts(session, state.step + 1);
+      state = next;
+    }
+    if (state.step >= recipe.steps) {
+      await publishResult(deps, session);
+      return { kind: 'done', step: state.step };
+    }
+    if (!session.stage.state.requests.has(state.step + 1)) {
+      await requestPrompts(session, { state, round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
+    }
+    return needRollouts(session, state.step + 1);
+  });
+}
+
+/** Domains with a teacher. `none` leaves a domain out of distillation. */
+function routedDomains(session: StageSession): Domain[] {
+  return DOMAINS.filter((domain) => session.context.recipe.teachers[domain] !== 'none');
+}
+
+async function tryStep(deps: DistillerDeps, session: StageSession, state: TrainerState): Promise<TrainerState | undefined> {
+  const step = state.step + 1;
+  const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
+  if (!finished) return undefined;
+  if (!session.stage.state.closed.has(step)) {
+    const closed = await closeOrReplace(deps, session, { state, finished });
+    if (!closed) return undefined;
+  }
+  return commitStep(deps, session, state, episodeStats(finished, true));
+}
+
+interface CloseWork {
+  readonly state: TrainerState;
+  readonly finished: readonly Finished[];
+}
+
+/** A member whose score is exhausted leaves and is replaced; below minMembersPerDomain the run blocks and says so. */
+async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: CloseWork): Promise<boolean> {
+  const step = work.state.step + 1;
+  const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
+  const usable = work.finished.filter((e) => e.status !== 'failed');
+  const scores = new Map((await deps.scoring.scoreEpisodes({
+    ...session.ref, purpose: 'teacher', episodes: usable.map((e) => e.request.episode),
+  })).map((s) => [s.episode, s]));
+  const scored = usable.filter((e) => scores.get(e.request.episode)?.scored);
+  const missing = routedDomains(session).map((domain) => ({
+    domain, count: recipe.promptsPerDomain - scored.filter((e) => e.request.domain === domain).length,
+  })).filter((m) => m.count > 0);
+  const rounds = roundsOf(session.stage.state, step).length;
+  if (missing.length > 0 && rounds <= REPLACEMENT_ROUNDS) {
+    await requestPrompts(session, { state: work.state, round: rounds, wanted: missing });
+    return false;
+  }
+  const short = missing.filter((m) => recipe.promptsPerDomain - m.count < recipe.minMembersPerDomain);
+  if (short.length > 0) {
+    throw new StemmaError('scorer', 'UNAVAILABLE',
+      `step ${step} of ${session.ref.stage}: too few scored members in ${short.map((m) => m.domain).join(', ')} after ${rounds} rounds`,
+      'The run waits and retries; look at the teacher of that domain.');
+  }
+  await dropUnscored(session, usable, scores);
+  await recordDistillBatch(deps, session, { recipe, state: work.state, scored, scores });
+  return true;
+}
+
+async function dropUnscored(session: StageSession, usable: readonly Finished[], scores: ReadonlyMap<string, EpisodeScoring>): Promise<void> {
+  await session.stage.record(...usable.filter((e) => !scores.get(e.request.episode)?.scored).map((e) => ({
+    $case: 'episodeDropped' as const, value: { episode: e.request.episode, reason: 'score-failed' },
+  })));
+}
+
+interface DistillClosing {
+  readonly recipe: DistillStageRecipe;
+  readonly state: TrainerState;
+  readonly scored: readonly Finished[];
+  readonly scores: ReadonlyMap<string, EpisodeScoring>;
+}
+
+async function recordDistillBatch(deps: DistillerDeps, session: StageSession, closing: DistillClosing): Promise<void> {
+  const teachers: { [domain: string]: string } = {};
+  const members = closing.scored.map((finished): DistillMember => {
+    const scored = closing.scores.get(finished.request.episode)?.scored;
+    if (!scored?.scores) throw new Error(`episode ${finished.request.episode} has no score`);
+    teachers[finished.request.domain] = scored.scorerWeightsHash;
+    const { tokens, mask } = trajectoryOf(finished.state);
+    return {
+      member: finished.request.episode, domain: finished.request.domain, tokens, mask, reward: finished.reward,
+      scoreBlobSha256: scored.scores.sha256, scoreRow: scored.row,
+    };
+  });
+  await recordBatch(deps, session, {
+    step: closing.state.step + 1, recipe: closing.recipe, closed: closeDistillBatch(members, closing.recipe),
+    policyWeightsHashes: [closing.state.weightsHash], teacherWeightsHashes: teachers,
+  });
+}
+
+interface PromptRequest {
+  readonly state: TrainerState;
+  readonly round: number;
+  readonly wanted: readonly { readonly domain: Domain; readonly count: number }[];
+}
+
+/** Unique prompts, balanced by domain; one sample a prompt (paper §3.3: more prompts beat more samples). */
+async function requestPrompts(session: StageSession, request: PromptRequest): Promise<void> {
+  const step = request.state.step + 1;
+  const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
+  const asked = (domain: Domain): number => [...session.stage.state.requests.values()].flat()
+    .reduce((n, round) => n + round.episodes.filter((e) => e.domain === domain).length, 0);
+  const tasks = request.wanted.flatMap(({ domain, count }) => {
+    const from = asked(domain);
+    return Array.from({ length: count }, (_, i) => ({
+      domain, task: session.context.environments[domain].taskId('train', from + i, recipe.variants[domain] ?? ''),
+    }));
+  });
+  await requestRound(session, {
+    step, round: request.round, purpose: 'train', weightsHash: request.state.weightsHash,
+    greedy: false, temperature: recipe.rolloutTemperature, protocol: '', tasks, samplesPerTask: 1,
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * RL: each call does what the log says is next — request rollouts, ask for more (dynamic sampling, replacements),
+ * close the batch, step, commit — and says which rollouts it waits for. Interrupted anywhere, it goes on from the log.
+ */
+import { closeRlBatch, type RlMember } from '../../core/batch/rl.js';
+import { trajectoryOf } from '../../core/episode/trajectory.js';
+import { StemmaError } from '../../core/errors.js';
+import type { TrainerState } from '../../core/ports.js';
+import type { RlStageRecipe } from '../../core/recipe/recipe.js';
+import { groupOutcomes, isInformative, selectGroups, type Group } from '../../core/stage/groups.js';
+import { roundsOf } from '../../core/stage/stage.js';
+import type { StageNeeds, StageRef } from '../../workflows/activities.js';
+import { episodeStats } from '../training/episode-stats.js';
+import { commitStep, publishResult, recordBatch } from '../training/learn-step.js';
+import { ensureTrainer } from '../training/recover.js';
+import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
+import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/scoring.js';
+import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
+import { openHardSet } from './hard-set.js';
+
+export interface LearnerDeps extends TrainingDeps {
+  readonly scoring: TeacherScoring;
+}
+
+export async function advanceRl(deps: LearnerDeps, ref: StageRef): Promise<StageNeeds> {
+  return withStageSession(deps, ref, async (session) => {
+    const recipe = session.recipe as RlStageRecipe;
+    const hardSet = recipe.tasks.source === 'hard-set' ? await openHardSet(deps, session, recipe, recipe.tasks) : [];
+    if (!isTaskList(hardSet)) return hardSet;
+    let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+    if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
+      const next = await tryStep(deps, session, { state, hardSet });
+      if (!next) return needRollouts(session, state.step + 1);
+      state = next;
+    }
+    if (state.step >= recipe.steps) {
+      await publishResult(deps, session);
+      return { kind: 'done', step: state.step };
+    }
+    const step = state.step + 1;
+    if (!session.stage.state.requests.has(step)) {
+      await requestGroups(session, { step, round: 0, weightsHash: state.weightsHash, hardSet, prompts: recipe.promptsPerStep });
+    }
+    return needRollouts(session, step);
+  });
+}
+
+interface StepWork {
+  readonly state: TrainerState;
+  readonly hardSet: readonly string[];
+}
+
+/** The next step, once its episodes are all terminal and enough of its groups say something; undefined while rollouts are owed. */
+async function tryStep(deps: LearnerDeps, session: StageSession, work: StepWork): Promise<TrainerState | undefined> {
+  const step = work.state.step + 1;
+  const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
+  if (!finished) return undefined;
+  if (!session.stage.state.closed.has(step)) {
+    const closed = await closeOrAskForMore(deps, session, { ...work, finished });
+    if (!closed) return undefined;
+  }
+  return commitStep(deps, session, work.state, episodeStats(finished, false));
+}
+
+async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work: StepWork & { finished: readonly Finished[] }): Promise<boolean> {
+  const step = work.state.step + 1;
+  const recipe = session.recipeAt(session.recipe as RlStageRecipe, step);
+  const { dynamicSampling } = recipe;
+  const keep = (group: Group<Finished>): boolean => !dynamicSampling.enabled || isInformative(group, dynamicSampling.metric);
+  const groups = groupOutcomes(work.finished);
+  const selection = selectGroups(groups, recipe.promptsPerStep, keep);
+  const usable = selection.groups.filter(keep).length;
+  const rounds = roundsOf(session.stage.state, step).length;
+  if (usable < recipe.promptsPerStep && rounds <= dynamicSampling.maxRounds) {
+    await requestGroups(session, {
+      step, round: rounds, weightsHash: work.state.weightsHash, hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
+    });
+    return false;
+  }
+  if (selection.groups.length === 0) {
+    throw new StemmaError('environment', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two valid episodes after ${rounds} rounds`,
+      'Look at the details of the failed episodes (stemma lineage EPISODE); the run waits.');
+  }
+  await session.stage.record(...selection.dropped.map((value) => ({ $case: 'episodeDropped' as const, value })));
+  const members = await groupMembers(deps, session, recipe, selection.groups);
+  await recordBatch(deps, session, {
+    step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: [work.state.weightsHash], teacherWeightsHashes: {},
+  });
+  return true;
+}
+
+interface GroupRequest {
+  readonly step: number;
+  readonly round: number;
+  readonly weightsHash: string;
+  readonly hardSet: readonly string[];
+  readonly prompts: number;
+}
+
+async function requestGroups(session: StageSession, wanted: GroupRequest): Promise<void> {
+  const recipe = session.recipeAt(session.recipe as RlStageRecipe, wanted.step);
+  const environment = session.context.environments[recipe.domain];
+  // Prompt numbers run on over steps and rounds, so that no prompt is asked twice before the set is used up.
+  const asked = [...session.stage.state.requests].filter(([step]) => step > 0)
+    .reduce((n, [, rounds]) => n + rounds.reduce((m, r) => m + new Set(r.episodes.map((e) => e.task)).size, 0), 0);
+  const tasks = Array.from({ length: wanted.prompts }, (_, i) => {
+    const index = asked + i;
+    const hard = wanted.hardSet[index % Math.max(1, wanted.hardSet.length)];
+    return { domain: recipe.domain, task: hard ?? environment.taskId('train', index, recipe.variant) };
+  });
+  await requestRound(session, {
+    step: wanted.step, round: wanted.round, purpose: 'train', weightsHash: wanted.weightsHash,
+    greedy: false, temperature: recipe.temperature, protocol: '', tasks, samplesPerTask: recipe.samplesPerPrompt,
+  });
+}
+
+async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, groups: readonly Group<Finished>[]): Promise<RlMember[][]> {
+  const reference = await referenceLogprobs(deps, session, recipe, groups);
+  return groups.map((group) => group.members.map((finished): RlMember => {
+    const { tokens, mask, logprobs } = trajectoryOf(finished.state);
+    const { rubrics } = finished.state;
+    return {
+      member: finished.request.episode, domain: finished.request.domain, tokens, mask, logprobs,
+      reward: finished.reward, correct: finished.correct,
+      process: rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length,
+      referenceLogprobs: reference.get(finished.request.episode) ?? new Float32Array(),
+    };
+  }));
+}
+
+async function referenceLogprobs(
+  deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, groups: readonly Group<Finished>[],
+): Promise<Map<string, Float32Array>> {
+  if (recipe.klCoefficient === 0) return new Map();
+  const members = groups.flatMap((g) => g.members);
+  const scores = await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'reference', episodes: members.map((m) => m.request.episode) });
+  const rowOf = scoreRows(deps.blobs);
+  const lengths = new Map(members.map((m) => [m.request.episode, trajectoryOf(m.state).tokens.length]));
+  const entries = await Promise.all(scores.map(async ({ episode, scored, failure }) => {
+    if (!scored) throw new StemmaError('scorer', 'UNAVAILABLE', `reference scores of ${episode} failed: ${failure ?? 'no reason given'}`, 'The step is retried.');
+    return [episode, alignGivenLogprobs(await rowOf(scored), lengths.get(episode) ?? 0)] as const;
+  }));
+  return new Map(entries);
+}
+
+function isTaskList(value: readonly string[] | StageNeeds): value is readonly string[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,95 @@
+/** One step of the fold: close the batch, take the step, commit it, and a snapshot when due. */
+import type { ClosedBatch } from '../../core/batch/batch.js';
+import { learningRateAt } from '../../core/loss/learning-rate.js';
+import type { TrainerState } from '../../core/ports.js';
+import type { StageRecipe } from '../../core/recipe/recipe.js';
+import { Batch, StepSettings } from '../../proto/gen/stemma/v1/data.js';
+import type { BatchClosed, Stat } from '../../proto/gen/stemma/v1/events.js';
+import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
+import { ensureTrainer } from './recover.js';
+import type { StageSession, TrainingDeps } from './session.js';
+
+export interface Closing {
+  readonly step: number;
+  readonly recipe: StageRecipe;
+  readonly closed: ClosedBatch;
+  readonly policyWeightsHashes: readonly string[];
+  readonly teacherWeightsHashes: { readonly [domain: string]: string };
+}
+
+/** Durable before its gradient (design.md §2.2). */
+export async function recordBatch(deps: TrainingDeps, session: StageSession, closing: Closing): Promise<void> {
+  const { step, recipe, closed } = closing;
+  const batch = await deps.blobs.put(Batch.encode(closed.batch).finish());
+  const settingsJson = canonicalJson(StepSettings.toJSON(stepSettings(recipe, step)));
+  const value: BatchClosed = {
+    step, batch, members: closed.members,
+    batchId: sha256Hex(`${session.ref.stage}\n${step}\n${batch.sha256}`),
+    settingsJson, settingsHash: sha256Hex(settingsJson),
+    policyWeightsHashes: [...closing.policyWeightsHashes],
+    teacherWeightsHashes: { ...closing.teacherWeightsHashes },
+  };
+  await session.stage.record({ $case: 'batchClosed', value });
+}
+
+export function stepSettings(recipe: StageRecipe, step: number): StepSettings {
+  const { optimizer } = recipe;
+  return {
+    learningRate: learningRateAt(step - 1, recipe.steps, optimizer),
+    beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon,
+    weightDecay: optimizer.weightDecay, maxGradientNorm: optimizer.maxGradientNorm,
+  };
+}
+
+/** Takes the step whose batch is closed and commits it. `extra`: figures of the episodes behind the batch. */
+export async function commitStep(
+  deps: TrainingDeps, session: StageSession, state: TrainerState, extra: readonly Stat[],
+): Promise<TrainerState> {
+  const closed = session.stage.state.closed.get(state.step + 1);
+  if (!closed?.batch) throw new Error(`step ${state.step + 1} has no closed batch`);
+  const result = await deps.trainer.step({
+    parentStateHash: state.stateHash, batchId: closed.batchId, batch: closed.batch,
+    settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
+  });
+  await session.stage.record({
+    $case: 'stepCommitted',
+    value: {
+      step: closed.step, batchId: closed.batchId, parentStateHash: state.stateHash,
+      stateHash: result.stateHash, weightsHash: result.weightsHash,
+      stats: [...result.stats, ...byDomain(closed, result.sampleStats), ...extra],
+      spent: await deps.stopwatch.lap(),
+    },
+  });
+  if (closed.step % session.context.recipe.snapshots.everySteps === 0) await takeSnapshot(deps, session, result);
+  return result;
+}
+
+async function takeSnapshot(deps: TrainingDeps, session: StageSession, state: TrainerState): Promise<void> {
+  const snapshot = await deps.trainer.snapshot(state.stateHash);
+  await session.stage.record({
+    $case: 'snapshotTaken',
+    value: { step: state.step, stateHash: state.stateHash, weightsHash: state.weightsHash, snapshot },
+  });
+}
+
+/** The last step's weights as a blob that samplers, teachers and later stages load. */
+export async function publishResult(deps: TrainingDeps, session: StageSession): Promise<void> {
+  const state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  if (session.stage.state.published.some((p) => p.step === state.step)) return;
+  const weights = await deps.trainer.publishWeights(state.weightsHash);
+  await session.stage.record({ $case: 'policyPublished', value: { step: state.step, weightsHash: state.weightsHash, weights } });
+}
+
+/** Per-sample figures summed by domain: "coverage.search", "loss.tools", … */
+function byDomain(closed: BatchClosed, sampleStats: readonly (readonly Stat[])[]): Stat[] {
+  const sums = new Map<string, Stat>();
+  sampleStats.forEach((stats, i) => {
+    const domain = closed.members[i]?.domain ?? 'unknown';
+    for (const stat of stats) {
+      const name = `${stat.name}.${domain}`;
+      const sum = sums.get(name) ?? { name, sum: 0, count: 0 };
+      sums.set(name, { name, sum: sum.sum + stat.sum, count: sum.count + stat.count });
+    }
+  });
+  return [...sums.values()];
+}

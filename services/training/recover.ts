@@ -1,0 +1,73 @@
+/** Recovery is the fold again: newest valid snapshot, then the recorded batches, each checked against its recorded hash. */
+import { StemmaError } from '../../core/errors.js';
+import type { Trainer, TrainerState } from '../../core/ports.js';
+import { lastCommitted, type StageState } from '../../core/stage/stage.js';
+import { StepSettings } from '../../proto/gen/stemma/v1/data.js';
+import type { BatchClosed, ModelState, SnapshotTaken, StepCommitted } from '../../proto/gen/stemma/v1/events.js';
+import type { Logger } from '../runtime/logger.js';
+
+/** Makes the trainer hold the state after the stage's last committed step. A no-op when it does already. */
+export async function ensureTrainer(
+  trainer: Trainer, stage: StageState, parent: ModelState, logger: Logger,
+): Promise<TrainerState> {
+  const last = lastCommitted(stage);
+  const status = await trainer.status();
+  if (last && status.stateHash === last.stateHash) {
+    return { stateHash: last.stateHash, weightsHash: last.weightsHash, step: last.step };
+  }
+  let state = await restoreBase(trainer, stage, parent, logger);
+  const from = state.step;
+  for (const committed of stage.committed.slice(from)) {
+    state = await replayStep(trainer, state, committed, stage.closed.get(committed.step));
+  }
+  if (stage.committed.length > 0) {
+    logger.info({ fromStep: from, replayedSteps: stage.committed.length - from }, 'trainer state recovered');
+  }
+  return state;
+}
+
+async function restoreBase(trainer: Trainer, stage: StageState, parent: ModelState, logger: Logger): Promise<TrainerState> {
+  const committed = stage.committed.length;
+  const candidates = [...stage.snapshots].filter((s) => s.step <= committed).sort((a, b) => b.step - a.step);
+  for (const candidate of candidates) {
+    const state = await tryRestore(trainer, candidate, logger);
+    if (state) return state;
+  }
+  if (!parent.weights) {
+    throw new StemmaError('trainer', 'NOT_FOUND', 'the stage has no parent weights blob', 'The stage cannot be recovered; check the run log.');
+  }
+  return trainer.restore({ weights: parent.weights });
+}
+
+/** A torn, missing or altered snapshot is passed over: the one before, or the parent weights, are as good and only slower. */
+async function tryRestore(trainer: Trainer, candidate: SnapshotTaken, logger: Logger): Promise<TrainerState | undefined> {
+  if (!candidate.snapshot) return undefined;
+  try {
+    const state = await trainer.restore({ snapshot: candidate.snapshot });
+    if (state.stateHash === candidate.stateHash) return state;
+    logger.warn({ step: candidate.step }, 'snapshot does not hash to its recorded state; using an earlier one');
+  } catch (error) {
+    if (error instanceof StemmaError && error.retriable) throw error;
+    logger.warn({ step: candidate.step, err: error }, 'snapshot is unreadable; using an earlier one');
+  }
+  return undefined;
+}
+
+/** One recorded step again. DIVERGED when the result is not the recorded one. */
+export async function replayStep(
+  trainer: Trainer, parent: TrainerState, committed: StepCommitted, closed: BatchClosed | undefined,
+): Promise<TrainerState> {
+  if (!closed?.batch) {
+    throw new StemmaError('log', 'CORRUPT', `step ${committed.step} is committed but its batch was never closed`, 'The stage stream is damaged; restore the log file from a copy.');
+  }
+  const result = await trainer.step({
+    parentStateHash: parent.stateHash, batchId: closed.batchId, batch: closed.batch,
+    settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
+  });
+  if (result.stateHash !== committed.stateHash) {
+    throw new StemmaError('trainer', 'DIVERGED',
+      `step ${committed.step} recomputes to ${result.stateHash.slice(0, 12)}, recorded is ${committed.stateHash.slice(0, 12)}`,
+      'Compare the device fingerprints; on the same fingerprint this is a bug or a tampered log.');
+  }
+  return result;
+}

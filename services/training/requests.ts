@@ -1,0 +1,90 @@
+/** Asking for episodes, and finding out what became of them. */
+import type { Domain } from '../../core/environment.js';
+import { episodeFold, type EpisodeState } from '../../core/episode/episode.js';
+import { StemmaError } from '../../core/errors.js';
+import { episodeStream } from '../../core/log/keys.js';
+import type { EventLog } from '../../core/ports.js';
+import { roundsOf, type RequestedRound, type StageState } from '../../core/stage/stage.js';
+import type { BlobRef, EpisodeRequest } from '../../proto/gen/stemma/v1/events.js';
+import type { Shard, StageNeeds, StageRef } from '../../workflows/activities.js';
+import { readFold } from '../runtime/record-fact.js';
+import { deriveSeed } from '../runtime/seed.js';
+import type { StageSession } from './session.js';
+
+export interface RoundPlan {
+  readonly step: number;
+  readonly round: number;
+  readonly purpose: 'train' | 'evaluate' | 'dataset';
+  readonly weightsHash: string;
+  /** Present when the weights are a published blob rather than the trainer's current state. */
+  readonly weights?: BlobRef;
+  readonly greedy: boolean;
+  readonly temperature: number;
+  readonly protocol: string;
+  readonly tasks: readonly { readonly domain: Domain; readonly task: string }[];
+  readonly samplesPerTask: number;
+}
+
+/** Records the request. Seeds come from (recipe seed, stage, step, prompt, sample), never from run, attempt or claim. */
+export async function requestRound(session: StageSession, plan: RoundPlan): Promise<void> {
+  const { stage } = session.ref;
+  const episodes: EpisodeRequest[] = plan.tasks.flatMap(({ domain, task }, p) =>
+    Array.from({ length: plan.samplesPerTask }, (_, sample) => ({
+      episode: `${stage}.${plan.step}.${plan.round}.${p}.${sample}`,
+      domain, task, sample,
+      seed: deriveSeed([session.context.seed, stage, plan.step, plan.round, p, task, sample]),
+    })));
+  await session.stage.record({
+    $case: 'episodesRequested',
+    value: {
+      step: plan.step, round: plan.round, purpose: plan.purpose, weightsHash: plan.weightsHash, weights: plan.weights,
+      greedy: plan.greedy, temperature: plan.temperature, protocol: plan.protocol, episodes,
+    },
+  });
+}
+
+export interface Finished {
+  readonly request: EpisodeRequest;
+  readonly state: EpisodeState;
+  readonly status: 'completed' | 'truncated' | 'failed';
+  readonly correct: boolean;
+  readonly reward: number;
+}
+
+/** Every episode of these rounds once all are terminal; undefined while any is owed. */
+export async function finishedEpisodes(log: EventLog, run: string, rounds: readonly RequestedRound[]): Promise<Finished[] | undefined> {
+  const all = await Promise.all(rounds.flatMap((r) => r.episodes).map((request) => readEpisode(log, run, request)));
+  const finished = all.filter((e): e is Finished => e !== undefined);
+  return finished.length === all.length ? finished : undefined;
+}
+
+async function readEpisode(log: EventLog, run: string, request: EpisodeRequest): Promise<Finished | undefined> {
+  const { state } = await readFold(log, episodeStream(run, request.episode), episodeFold);
+  if (state.status === 'owed' || state.status === 'running') return undefined;
+  return { request, state, status: state.status, correct: state.correct, reward: state.reward };
+}
+
+/** Shards of the step's rounds that still owe episodes: what the rollout workers are asked for. */
+export async function owedShards(log: EventLog, ref: StageRef, state: StageState, work: { step: number; shardEpisodes: number }): Promise<Shard[]> {
+  const shards: Shard[] = [];
+  for (const { request, episodes } of roundsOf(state, work.step)) {
+    const done = await Promise.all(episodes.map((e) => readEpisode(log, ref.run, e)));
+    for (let from = 0; from < episodes.length; from += work.shardEpisodes) {
+      const to = Math.min(episodes.length, from + work.shardEpisodes);
+      if (done.slice(from, to).some((d) => d === undefined)) {
+        shards.push({ ...ref, step: work.step, round: request.round, from, to });
+      }
+    }
+  }
+  return shards;
+}
+
+/** The rollouts this step waits for. */
+export async function needRollouts(session: StageSession, step: number): Promise<StageNeeds> {
+  const { shardEpisodes } = session.context.recipe.rollout;
+  const shards = await owedShards(session.context.log, session.ref, session.stage.state, { step, shardEpisodes });
+  if (shards.length === 0) {
+    throw new StemmaError('log', 'CORRUPT', `step ${step} of ${session.ref.stage} waits for episodes but owes none`, 'This is a bug; keep the log file and report it.');
+  }
+  return { kind: 'rollouts', step, shards };
+}
