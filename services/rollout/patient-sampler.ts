@@ -1,0 +1,45 @@
+/**
+ * Sampling that survives a restart of the sampler: it waits for the process to come back, and loads the weights
+ * again when it comes back without them. Many episodes share one load.
+ */
+import { StemmaError } from '../../core/errors.js';
+import type { SampleInput, Sampled, Sampler } from '../../core/ports.js';
+import type { BlobRef } from '../../proto/gen/stemma/v1/events.js';
+import { retryUnavailable } from '../runtime/grpc.js';
+
+/** A cache that evicts what was just loaded would otherwise turn forever. */
+const LOADS_PER_SAMPLE = 3;
+
+export interface PatientSampler {
+  /** WEIGHTS_NOT_LOADED only where no blob names them; UNAVAILABLE or TIMEOUT when patience ended. */
+  sample(input: SampleInput): Promise<Sampled>;
+}
+
+export interface Patience {
+  readonly withinMs: number;
+  readonly onRetry: (error: StemmaError) => void;
+}
+
+export function patientSampler(sampler: Sampler, weights: BlobRef | undefined, patience: Patience): PatientSampler {
+  const loading = new Map<string, Promise<void>>();
+  const load = (weightsHash: string, blob: BlobRef): Promise<void> => {
+    const inFlight = loading.get(weightsHash) ?? sampler.loadWeights(weightsHash, blob).finally(() => loading.delete(weightsHash));
+    loading.set(weightsHash, inFlight);
+    return inFlight;
+  };
+  const sampleLoading = async (input: SampleInput): Promise<Sampled> => {
+    for (let loads = 0; ; loads++) {
+      try {
+        return await sampler.sample(input);
+      } catch (error) {
+        if (!isWeightsMissing(error) || weights === undefined || loads === LOADS_PER_SAMPLE) throw error;
+        await load(input.weightsHash, weights);
+      }
+    }
+  };
+  return { sample: (input) => retryUnavailable(() => sampleLoading(input), patience) };
+}
+
+export function isWeightsMissing(error: unknown): boolean {
+  return error instanceof StemmaError && error.code === 'WEIGHTS_NOT_LOADED';
+}

@@ -1,0 +1,124 @@
+/**
+ * The rollout activity: the episodes [from, to) of one request, concurrently, turn by turn.
+ * A retry reads where each stands and runs the unfinished ones; a worker that lost an episode to another leaves it alone.
+ */
+import { DOMAINS, type Domain } from '../../core/environment.js';
+import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../core/episode/episode.js';
+import { StemmaError } from '../../core/errors.js';
+import { episodeStream } from '../../core/log/keys.js';
+import type { EventLog, Sampler } from '../../core/ports.js';
+import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
+import type { RolloutActivities, Shard, ShardResult } from '../../workflows/activities.js';
+import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
+import { readFold } from '../runtime/record-fact.js';
+import type { RunContext } from '../runtime/run-context.js';
+import { runEpisode } from './episode-runner.js';
+import type { RolloutMetrics } from './metrics.js';
+import { isWeightsMissing, patientSampler, type PatientSampler } from './patient-sampler.js';
+import { createRequestedRounds } from './requested-round.js';
+
+/** Longer than a supervised sidecar takes to come back, shorter than anyone waits before asking why. */
+const DEFAULT_PATIENCE_MS = 30_000;
+const HEARTBEAT_EVERY_MS = 1000;
+
+export type RolloutContext = Pick<RunContext, 'recipe' | 'environments' | 'chat' | 'log'>;
+
+export interface RolloutDeps {
+  readonly contexts: { get(run: string): Promise<RolloutContext> };
+  readonly sampler: Sampler;
+  readonly metrics: RolloutMetrics;
+  readonly logger: { warn(fields: object, message: string): void };
+  /** For people: service, host, process id. */
+  readonly holder: string;
+  readonly heartbeat: () => void;
+  /** How long a sampler that is away is waited for before Temporal retries the shard. */
+  readonly samplerPatienceMs?: number;
+}
+
+export function createRolloutActivities(deps: RolloutDeps): Pick<RolloutActivities, 'rolloutShard'> {
+  const rounds = createRequestedRounds();
+  return {
+    async rolloutShard(shard) {
+      const context = await deps.contexts.get(shard.run);
+      const round = await rounds.get(context.log, shard);
+      return withHeartbeat(deps.heartbeat, () => runShard(deps, shard, { context, round }));
+    },
+  };
+}
+
+interface ShardWork {
+  readonly context: RolloutContext;
+  readonly round: EpisodesRequested;
+}
+
+async function runShard(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<ShardResult> {
+  const requests = round.episodes.slice(shard.from, shard.to);
+  const owed = await unfinished(context.log, shard.run, requests);
+  const streams = await claimStreams(
+    context.log,
+    owed.map(({ episode }) => ({ stream: episodeStream(shard.run, episode), role: 'rollout' as const, holder: deps.holder, run: shard.run })),
+    episodeFold,
+  );
+  const sampler = patientSampler(deps.sampler, round.weights, {
+    withinMs: deps.samplerPatienceMs ?? DEFAULT_PATIENCE_MS,
+    onRetry: (error) => deps.logger.warn({ run: shard.run, stage: shard.stage, code: error.code }, `waiting for the sampler: ${error.message}`),
+  });
+  // All settle before the activity does: a rejected shard must not go on writing beside its own retry.
+  const outcomes = await Promise.allSettled(owed.map((request, index) =>
+    runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler })));
+  return summarise(outcomes, requests.length - owed.length);
+}
+
+async function unfinished(log: EventLog, run: string, requests: readonly EpisodeRequest[]): Promise<readonly EpisodeRequest[]> {
+  const folded = await Promise.all(requests.map(({ episode }) => readFold(log, episodeStream(run, episode), episodeFold)));
+  return requests.filter((_, index) => !isEnded(folded[index]!.state));
+}
+
+interface EpisodeOfShard extends ShardWork {
+  readonly request: EpisodeRequest;
+  readonly stream: ClaimedStream<EpisodeState>;
+  readonly sampler: PatientSampler;
+}
+
+async function runOne(deps: RolloutDeps, shard: Shard, { context, round, request, stream, sampler }: EpisodeOfShard): Promise<EndStatus | 'lost'> {
+  const domain = knownDomain(request);
+  deps.metrics.running(1);
+  try {
+    return await runEpisode({
+      stage: shard.stage, round, request, stream, sampler,
+      environment: context.environments[domain], budget: context.recipe.budgets[domain], rewards: context.recipe.rewards,
+      chat: context.chat, metrics: deps.metrics, progressed: deps.heartbeat,
+    });
+  } catch (error) {
+    if (error instanceof StemmaError && error.code === 'CLAIM_LOST') return 'lost';
+    throw error;
+  } finally {
+    deps.metrics.running(-1);
+  }
+}
+
+function knownDomain({ domain, episode }: EpisodeRequest): Domain {
+  const known = DOMAINS.find((name) => name === domain);
+  if (known !== undefined) return known;
+  throw new StemmaError('environment', 'INVALID', `episode ${episode} asks for domain '${domain}'`, `Domains are ${DOMAINS.join(', ')}.`);
+}
+
+/** An error that no retry can help is the one to report. */
+function summarise(outcomes: readonly PromiseSettledResult<EndStatus | 'lost'>[], alreadyEnded: number): ShardResult {
+  const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  const serious = errors.filter((error) => !isWeightsMissing(error));
+  const worst = serious.find((error) => !(error instanceof StemmaError && error.retriable)) ?? serious[0];
+  if (worst !== undefined) throw worst;
+  const ended = outcomes.filter((outcome) => outcome.status === 'fulfilled' && outcome.value !== 'lost').length;
+  return { finished: alreadyEnded + ended, weightsMissing: errors.length > 0 };
+}
+
+/** A turn may take longer than the heartbeat's time-out. */
+async function withHeartbeat<T>(heartbeat: () => void, work: () => Promise<T>): Promise<T> {
+  const beating = setInterval(heartbeat, HEARTBEAT_EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(beating);
+  }
+}
