@@ -1,0 +1,104 @@
+// A Python that will do, a cached virtual environment with the pinned packages, generated protocol code.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { outputOf, runCommand } from './command.mjs';
+import { SetupFailure } from './failure.mjs';
+import { CACHE, logFile, ROOT, STATE, stampFile } from './layout.mjs';
+import { withLock } from './lock.mjs';
+import { filesUnder, hashContents, hashOf, textOf, unlessStamped, writeWhole } from './stamp.mjs';
+import { PYTHON_MAXIMUM, PYTHON_MINIMUM, pythonVersionProblem } from './versions.mjs';
+
+/** @import { Progress } from './progress.mjs' */
+/** @typedef {{ executable: string, version: string, source: string }} Tool */
+
+const CANDIDATES = ['python3.12', 'python3.11', 'python3.13', 'python3', 'python'];
+const DESCRIBE = 'import sys, ensurepip, venv; print(sys.executable, "%d.%d.%d" % sys.version_info[:3], sep="\\n")';
+
+/**
+ * The first interpreter that exists, has a supported version and can make virtual environments.
+ * @param {(command: string, args: readonly string[]) => string | null} ask
+ * @returns {{ executable: string, version: string }}
+ */
+export function findPython(ask = outputOf) {
+  const problems = [];
+  for (const command of CANDIDATES) {
+    const version = /(\d+\.\d+\.\d+)/.exec(ask(command, ['--version']) ?? '')?.[1];
+    if (version === undefined) continue;
+    const problem = pythonVersionProblem(version);
+    const [executable, precise] = problem === null ? (ask(command, ['-c', DESCRIBE]) ?? '').split('\n') : [];
+    if (executable && precise) return { executable, version: precise };
+    problems.push(`${command} is ${problem === null ? `Python ${version} without the venv module (Debian: apt-get install python3-venv)` : `Python ${version}`}`);
+  }
+  throw new SetupFailure(
+    `No Python ${PYTHON_MINIMUM} to ${PYTHON_MAXIMUM} was found${problems.length > 0 ? `: ${problems.join('; ')}` : ' on the PATH'}.`,
+    `Install Python 3.12 (Debian: apt-get install python3 python3-venv; macOS: brew install python@3.12) so that \`python3.12\` or \`python3\` is on the PATH, and run the same command again.`,
+  );
+}
+
+/**
+ * An environment with the packages of kernels/<name>.txt, shared by every clone that has the same pins.
+ * @param {Progress} progress @param {string} name @returns {Promise<Tool>}
+ */
+export async function preparePython(progress, name = 'requirements') {
+  const remembered = join(STATE, `${name}.json`);
+  const pins = textOf(join(ROOT, 'kernels', `${name}.txt`));
+  const pinsHash = hashOf([pins]);
+  /** @type {{ pinsHash: string, directory: string, tool: Tool }} */
+  const last = JSON.parse(textOf(remembered) || '{}');
+  if (last.pinsHash === pinsHash && existsSync(completed(last.directory)) && existsSync(last.tool.executable)) return last.tool;
+
+  const base = findPython();
+  const key = hashOf([pins, base.version, process.platform, process.arch]).slice(0, 16);
+  const directory = join(CACHE, `${name === 'requirements' ? 'python' : name}-${key}`);
+  const tool = { executable: join(directory, 'bin', 'python'), version: base.version, source: `virtual environment of ${base.executable}` };
+  await withLock(`${directory}.lock`, {
+    onWait: (holder) => progress.say(`Python packages: another set-up is installing them (${holder}), waiting`),
+  }, async () => {
+    if (existsSync(completed(directory))) return;
+    const count = (pins.match(/^\S+==/gm) ?? []).length;
+    if (count === 0) throw new SetupFailure(`kernels/${name}.txt names no packages.`, 'Restore that file from git.');
+    await progress.step(`Python ${base.version} environment (${count} packages of kernels/${name}.txt)`, () => install(base.executable, directory, name));
+  });
+  writeWhole(remembered, JSON.stringify({ pinsHash, directory, tool }));
+  return tool;
+}
+
+/** Scripts in an environment name its directory, so it is made in place; this file, written last, says that it is whole. @param {string} directory */
+const completed = (directory) => join(directory, '.complete');
+
+/** @param {string} python @param {string} directory @param {string} name */
+async function install(python, directory, name) {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(dirname(directory), { recursive: true });
+  await runCommand(python, ['-m', 'venv', directory], { log: logFile(`${name}-venv`), remedy: 'Debian: apt-get install python3-venv.' });
+  await runCommand(join(directory, 'bin', 'python'), [
+    '-m', 'pip', 'install', '--require-hashes', '--only-binary=:all:', '--no-input', '--disable-pip-version-check', '--progress-bar=off',
+    '-r', join(ROOT, 'kernels', `${name}.txt`),
+  ], { log: logFile(`${name}-pip`), remedy: 'Is the network up, and is there room on the disk (PyTorch needs 6 GB)? Then run the same command again.' });
+  writeFileSync(completed(directory), '');
+}
+
+/** @param {Progress} progress @param {Tool} python */
+export async function generatePython(progress, python) {
+  const output = join(ROOT, 'kernels', 'sidecar', 'gen');
+  const sources = filesUnder(join(ROOT, 'proto', 'stemma'), ['.proto']);
+  await unlessStamped({
+    file: stampFile('proto-python'),
+    hash: hashOf([hashContents(sources), python.executable]),
+    isThere: () => existsSync(join(output, 'stemma', 'v1', 'events_pb2.py')),
+  }, () => progress.step('protocol code for Python (protoc)', async () => {
+    rmSync(output, { recursive: true, force: true });
+    mkdirSync(join(output, 'stemma', 'v1'), { recursive: true });
+    await runCommand(python.executable, ['-m', 'grpc_tools.protoc', `-I${join(ROOT, 'proto')}`, `--python_out=${output}`, `--pyi_out=${output}`,
+      `--grpc_python_out=${output}`, ...sources], { cwd: ROOT, log: logFile('protoc'), remedy: 'Correct the .proto file it names.' });
+    relativeImports(output);
+  }));
+}
+
+/** protoc writes `from stemma.v1 import …`, which works for a top-level package only: make it relative. @param {string} output */
+function relativeImports(output) {
+  for (const package_ of ['', 'stemma', 'stemma/v1']) writeFileSync(join(output, package_, '__init__.py'), '');
+  for (const file of filesUnder(output, ['.py', '.pyi'])) {
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^from stemma\.v1 import/gm, 'from . import'));
+  }
+}

@@ -1,0 +1,127 @@
+// The order of the set-up steps: three independent lanes side by side.
+import { killCommands } from './command.mjs';
+import { SetupFailure } from './failure.mjs';
+import { STATE, TOOLCHAIN } from './layout.mjs';
+import { withLock } from './lock.mjs';
+import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
+import { createProgress, duration } from './progress.mjs';
+import { generatePython, preparePython } from './python-steps.mjs';
+import { textOf, writeWhole } from './stamp.mjs';
+import { prepareTemporal } from './temporal-step.mjs';
+import { join } from 'node:path';
+
+/** @import { Tool } from './python-steps.mjs' */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
+
+/** What a run needs; `lint` is for `npm run check` only. @type {readonly Part[]} */
+export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
+
+/**
+ * @param {readonly Part[]} parts
+ * @param {readonly Part[]} mayFail parts whose failure is reported in `missing` instead of thrown
+ * @returns {Promise<Outcome>}
+ */
+export async function setUp(parts = ALL, mayFail = []) {
+  const startedAt = performance.now();
+  const progress = createProgress();
+  /** @type {Map<Part, SetupFailure>} */
+  const missing = new Map();
+  /** @param {Part} part @param {() => Promise<void>} body */
+  const attempt = async (part, body) => {
+    if (!parts.includes(part)) return;
+    try {
+      await body();
+    } catch (error) {
+      if (!(error instanceof SetupFailure) || !mayFail.includes(part)) throw error;
+      missing.set(part, error);
+    }
+  };
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint', Tool>>} */
+  const tools = {};
+  const undo = onSignals();
+  const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
+    const done = await Promise.allSettled([
+      (async () => {
+        await attempt('packages', () => installPackages(progress));
+        await attempt('generate', () => generateTypeScript(progress));
+        await attempt('compile', () => compile(progress));
+      })(),
+      attempt('python', async () => {
+        tools.python = await preparePython(progress);
+        await generatePython(progress, tools.python);
+      }),
+      attempt('lint', async () => { tools.lint = await preparePython(progress, 'requirements-lint'); }),
+      attempt('temporal', async () => { tools.temporal = await prepareTemporal(progress); }),
+    ]);
+    for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
+    return writeToolchain(tools);
+  });
+  const toolchain = await lanes.finally(undo);
+  const seconds = progress.seconds();
+  const { node, python, temporal } = toolchain.versions;
+  const took = duration(performance.now() - startedAt);
+  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, ${temporal}` : ''}\n`);
+  return { toolchain, missing, seconds };
+}
+
+/**
+ * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
+ * @param {Partial<Record<'python' | 'temporal' | 'lint', Tool>>} tools @returns {Toolchain}
+ */
+function writeToolchain(tools) {
+  /** @type {Toolchain} */
+  const before = JSON.parse(textOf(TOOLCHAIN) || '{}');
+  /** @type {Toolchain} */
+  const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
+  for (const [name, tool] of Object.entries(tools)) {
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal'} */ (name);
+    toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
+    toolchain.sources[key] = tool.source;
+    if (key !== 'ruff') toolchain.versions[key] = tool.version;
+  }
+  const text = `${JSON.stringify(toolchain, null, 2)}\n`;
+  if (text !== textOf(TOOLCHAIN)) writeWhole(TOOLCHAIN, text);
+  return toolchain;
+}
+
+/** A signal ends the children too and, through process exit, frees the locks. @returns {() => void} removes the handlers */
+function onSignals() {
+  /** @param {NodeJS.Signals} signal */
+  const stop = (signal) => {
+    killCommands();
+    process.stderr.write(`\nSet-up was interrupted; the same command goes on from here.\n`);
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return () => {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  };
+}
+
+/** Prints a failure the way a person can use it. @param {unknown} error @returns {number} the exit code */
+export function explain(error) {
+  if (!(error instanceof SetupFailure)) throw error;
+  process.stderr.write(`\nSet-up failed. ${error.message}\n→ ${error.remedy}\n`);
+  return 1;
+}
+
+/** @param {readonly string[]} args @returns {Promise<number>} the exit code */
+export async function runSetupCommand(args) {
+  const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
+  const parts = /** @type {readonly Part[]} */ (only === undefined ? ALL : only.split(','));
+  const unknown = parts.find((part) => part !== 'lint' && !ALL.includes(part));
+  if (unknown !== undefined) {
+    process.stderr.write(`--only: there is no part "${unknown}"; there are ${[...ALL, 'lint'].join(', ')}\n`);
+    return 1;
+  }
+  try {
+    await setUp(parts);
+    return 0;
+  } catch (error) {
+    return explain(error);
+  }
+}

@@ -1,0 +1,14 @@
+// Everything a fresh clone needs before it can run, with nothing but Node's own library:
+//   node deploy/setup/setup.mjs [--only=packages,generate,compile,python,temporal,lint]
+// Each step has a stamp of its inputs; the second start finds them all and takes a fraction of a second.
+import { nodeVersionProblem, platformProblem } from './versions.mjs';
+
+const problem = nodeVersionProblem(process.versions.node) ?? platformProblem(process.platform);
+if (problem !== null) {
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
+}
+
+// Imported only now: on a Node too old for these files the message above comes first.
+const { runSetupCommand } = await import('./run.mjs');
+process.exit(await runSetupCommand(process.argv.slice(2)));

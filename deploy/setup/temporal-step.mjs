@@ -1,0 +1,117 @@
+// The Temporal dev server: the one on the PATH, else the cached one, else its own download, else built with Go.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { outputOf, runCommand } from './command.mjs';
+import { SetupFailure } from './failure.mjs';
+import { CACHE, logFile, STATE } from './layout.mjs';
+import { withLock } from './lock.mjs';
+import { textOf, writeWhole } from './stamp.mjs';
+import { TEMPORAL_CLI, temporalVersionProblem } from './versions.mjs';
+
+/** @import { Progress } from './progress.mjs' */
+/** @import { Tool } from './python-steps.mjs' */
+
+const DOWNLOADS = 'https://temporal.download/cli/archive';
+const ANSWER_WITHIN_MS = 10_000;
+const DOWNLOAD_WITHIN_MS = 300_000;
+
+/** @param {Progress} progress @returns {Promise<Tool>} */
+export async function prepareTemporal(progress) {
+  const remembered = join(STATE, 'temporal.json');
+  /** @type {{ mtimeMs: number, tool: Tool }} */
+  const last = JSON.parse(textOf(remembered) || '{}');
+  if (last.tool !== undefined && last.mtimeMs === modified(last.tool.executable)) return last.tool;
+
+  const tool = onPath(progress) ?? await cached(progress);
+  progress.say(`Temporal dev server: ${tool.source}, ${tool.version}`);
+  writeWhole(remembered, JSON.stringify({ mtimeMs: modified(tool.executable), tool }));
+  return tool;
+}
+
+/** @param {string} file */
+function modified(file) {
+  return existsSync(file) ? statSync(file).mtimeMs : null;
+}
+
+/** @param {Progress} progress @returns {Tool | null} */
+function onPath(progress) {
+  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+    const executable = join(directory, 'temporal');
+    if (directory === '' || !existsSync(executable)) continue;
+    const printed = outputOf(executable, ['--version']) ?? '';
+    const problem = temporalVersionProblem(printed);
+    if (problem === null) return { executable, version: printed, source: `found on the PATH (${executable})` };
+    progress.say(`Temporal: ${executable} is not used: ${problem}`);
+  }
+  return null;
+}
+
+/** @param {Progress} progress @returns {Promise<Tool>} */
+async function cached(progress) {
+  const directory = join(CACHE, `temporal-cli-${TEMPORAL_CLI}`);
+  const executable = join(directory, 'temporal');
+  return withLock(`${directory}.lock`, {
+    onWait: (holder) => progress.say(`Temporal: another set-up is preparing it (${holder}), waiting`),
+  }, async () => {
+    let source = usable(executable) === null ? null : 'cached';
+    if (source === null) {
+      const partial = `${directory}.partial`;
+      rmSync(partial, { recursive: true, force: true });
+      mkdirSync(partial, { recursive: true });
+      source = await obtain(progress, partial);
+      if (usable(join(partial, 'temporal')) === null) {
+        throw new SetupFailure(`The Temporal dev server was ${source}, but it does not run.`, 'Install the Temporal CLI yourself so that `temporal --version` works, and run the same command again.');
+      }
+      rmSync(directory, { recursive: true, force: true });
+      renameSync(partial, directory);
+    }
+    return { executable, version: usable(executable) ?? '', source: `${source} (${executable})` };
+  });
+}
+
+/** What it prints as its version, or null. @param {string} executable */
+function usable(executable) {
+  const printed = existsSync(executable) ? outputOf(executable, ['--version']) : null;
+  return printed !== null && temporalVersionProblem(printed) === null ? printed : null;
+}
+
+/** @param {Progress} progress @param {string} directory @returns {Promise<string>} how it was had */
+async function obtain(progress, directory) {
+  const problem = await progress.step(`Temporal dev server ${TEMPORAL_CLI}: download`, () => download(directory));
+  if (problem === null) return 'downloaded';
+  progress.say(`Temporal: could not be downloaded (${problem}), so it is built from source`);
+  if (outputOf('go', ['version']) === null) {
+    throw new SetupFailure(
+      `The Temporal dev server is not on the PATH, could not be downloaded (${problem}), and Go is not installed to build it.`,
+      'Install the Temporal CLI (macOS: brew install temporal) or Go 1.25 or newer, and run the same command again.',
+    );
+  }
+  await progress.step(`Temporal dev server ${TEMPORAL_CLI}: go install (about 3 minutes, once)`, () => runCommand('go', [
+    'install', '-ldflags', '-s -w', `github.com/temporalio/cli/cmd/temporal@v${TEMPORAL_CLI}`,
+  ], {
+    env: { GOBIN: directory, CGO_ENABLED: '0' }, log: logFile('temporal-go-install'),
+    remedy: 'Is the network up and Go 1.25 or newer? Or install the Temporal CLI yourself. Then run the same command again.',
+  }));
+  return 'built with Go';
+}
+
+/** Temporal's own archive for this platform. @param {string} directory @returns {Promise<string | null>} the problem, or null */
+export async function download(directory, address = DOWNLOADS) {
+  const platform = `platform=${process.platform}&arch=${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  const archive = join(directory, 'archive.tar.gz');
+  try {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('no answer in time')), ANSWER_WITHIN_MS);
+    const response = await fetch(`${address}/v${TEMPORAL_CLI}?${platform}`, { signal: AbortSignal.any([late.signal, AbortSignal.timeout(DOWNLOAD_WITHIN_MS)]) });
+    clearTimeout(timer);
+    if (!response.ok) return `the server answered ${response.status}`;
+    writeFileSync(archive, Buffer.from(await response.arrayBuffer()));
+    const unpacked = spawnSync('tar', ['-xzf', archive, '-C', directory, 'temporal'], { encoding: 'utf8' });
+    rmSync(archive, { force: true });
+    return unpacked.status === 0 ? null : `the archive could not be unpacked: ${unpacked.stderr?.trim() ?? unpacked.error?.message}`;
+  } catch (error) {
+    const cause = /** @type {{ cause?: { code?: string } }} */ (error).cause?.code;
+    return cause ?? /** @type {Error} */ (error).message;
+  }
+}

@@ -1,0 +1,21 @@
+// `npm run quickstart -- …` and `npm run stemma -- …`: set-up, then the command line of the project, in this same process,
+// so that signals, exit code and terminal are its own. Works on a fresh clone, before `npm ci`.
+import { pathToFileURL } from 'node:url';
+import { nodeVersionProblem, platformProblem } from './setup/versions.mjs';
+
+const problem = nodeVersionProblem(process.versions.node) ?? platformProblem(process.platform);
+if (problem !== null) {
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
+}
+
+const { explain, setUp } = await import('./setup/run.mjs');
+const { ROOT } = await import('./setup/layout.mjs');
+try {
+  await setUp();
+} catch (error) {
+  process.exit(explain(error));
+}
+const main = `${ROOT}/dist/services/cli/main.js`;
+process.argv = [process.execPath, main, ...process.argv.slice(2)];
+await import(pathToFileURL(main).href);
