@@ -1,0 +1,42 @@
+/**
+ * Numbers as bytes on the wire and in blobs: u32 and f32, little-endian, packed, no header.
+ * Copies both ways, so any byte offset is safe and nothing is aliased. A length that is no multiple of 4 is CORRUPT.
+ */
+import { StemmaError } from '../errors.js';
+
+const WORD_BYTES = 4;
+const HOST_IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+export function packU32(values: Uint32Array | readonly number[]): Uint8Array {
+  return littleEndian(new Uint8Array(Uint32Array.from(values).buffer));
+}
+
+export function unpackU32(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(words(bytes));
+}
+
+export function packF32(values: Float32Array | readonly number[]): Uint8Array {
+  return littleEndian(new Uint8Array(Float32Array.from(values).buffer));
+}
+
+export function unpackF32(bytes: Uint8Array): Float32Array {
+  return new Float32Array(words(bytes));
+}
+
+/** A fresh, aligned copy in host order. */
+function words(bytes: Uint8Array): ArrayBuffer {
+  if (bytes.length % WORD_BYTES !== 0) {
+    throw new StemmaError('log', 'CORRUPT', `packed numbers of ${bytes.length} bytes: not a multiple of ${WORD_BYTES}`,
+      'The event or blob was altered or cut: run the ledger check on this run.');
+  }
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return littleEndian(copy).buffer as ArrayBuffer;
+}
+
+/** Swaps in place between host order and little-endian; nothing to do on a little-endian host. */
+function littleEndian(bytes: Uint8Array): Uint8Array {
+  if (HOST_IS_LITTLE_ENDIAN) return bytes;
+  for (let at = 0; at < bytes.length; at += WORD_BYTES) bytes.subarray(at, at + WORD_BYTES).reverse();
+  return bytes;
+}
