@@ -107,7 +107,7 @@ export interface RlStageRecipe extends StageCommon {
   readonly variant: string;
   readonly tasks:
     | { readonly source: 'split' }
-    /** Near misses of the initial model: wrong outcome, at least minRubrics of the rubrics; reused across rounds. */
+    /** Near misses of the initial model: wrong outcome, at least the share minRubrics of the rubrics; reused across rounds. */
     | { readonly source: 'hard-set'; readonly size: number; readonly candidates: number; readonly samplesPerTask: number; readonly minRubrics: number };
   readonly promptsPerStep: number;
   readonly samplesPerPrompt: number;

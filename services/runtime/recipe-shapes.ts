@@ -74,7 +74,7 @@ const rlStage = z.strictObject({
   kind: z.literal('rl'), ...stageCommon, domain, variant: text,
   tasks: z.discriminatedUnion('source', [
     z.strictObject({ source: z.literal('split') }),
-    z.strictObject({ source: z.literal('hard-set'), size: positiveInt, candidates: positiveInt, samplesPerTask: positiveInt, minRubrics: nonNegative }),
+    z.strictObject({ source: z.literal('hard-set'), size: positiveInt, candidates: positiveInt, samplesPerTask: positiveInt, minRubrics: share }),
   ]),
   promptsPerStep: positiveInt,
   samplesPerPrompt: z.int().min(2, 'expected ≥ 2: an advantage compares the samples of one prompt'),

@@ -1,0 +1,68 @@
+/**
+ * Learning figures as metrics. They are folded from the log at each scrape, never counted on the way:
+ * a restart neither loses nor doubles a step, and events of lost claims do not count.
+ * A mean over a window is rate(sum)/rate(count) in the reader's hands, so only sums and counts are exported.
+ */
+import type { Counter, Gauge, Registry } from 'prom-client';
+import { curvesOf } from '../../core/projection/curves.js';
+import type { StageCurves } from '../../core/projection/curves.js';
+import type { RunView } from '../../core/projection/run-view.js';
+import { counter, gauge } from './metrics.js';
+
+type StageLabel = 'run' | 'stage';
+
+interface Instruments {
+  readonly figure: Gauge<StageLabel | 'figure'>;
+  readonly observations: Counter<StageLabel | 'figure'>;
+  readonly steps: Counter<StageLabel>;
+  readonly episodes: Counter<StageLabel | 'status'>;
+  readonly seconds: Counter<StageLabel | 'spent'>;
+}
+
+/**
+ * Registers the figures of the runs that `views` yields at each scrape.
+ * Series: stemma_learning_figure_sum_folded / stemma_learning_observations_total{run,stage,figure},
+ * stemma_learning_steps_total, stemma_learning_episodes_total{status}, stemma_learning_step_seconds_total{spent}.
+ */
+export function registerLearningMetrics(registry: Registry, views: () => Iterable<RunView>): void {
+  const stage = ['run', 'stage'] as const;
+  const instruments: Instruments = {
+    // A gauge, since sums of rewards and of log-probabilities may fall. First, because a scrape reads in the order
+    // of registration and this one's collect fills the others: one fold a scrape.
+    figure: gauge(registry, {
+      name: 'stemma_learning_figure_sum_folded',
+      help: 'Sum over committed steps of a learning figure (loss, reward, kl, entropy, coverage, …).',
+      labels: [...stage, 'figure'],
+      collect: () => fill(instruments, views()),
+    }),
+    observations: counter(registry, { name: 'stemma_learning_observations_total', help: 'Observations behind stemma_learning_figure_sum_folded.', labels: [...stage, 'figure'] }),
+    steps: counter(registry, { name: 'stemma_learning_steps_total', help: 'Committed optimizer steps.', labels: stage }),
+    episodes: counter(registry, { name: 'stemma_learning_episodes_total', help: 'Training episodes of committed steps by terminal status.', labels: [...stage, 'status'] }),
+    seconds: counter(registry, { name: 'stemma_learning_step_seconds_total', help: 'Wall seconds of committed steps by what they were spent on.', labels: [...stage, 'spent'] }),
+  };
+}
+
+function fill(instruments: Instruments, views: Iterable<RunView>): void {
+  for (const instrument of Object.values(instruments) as { reset(): void }[]) instrument.reset();
+  for (const view of views) {
+    const run = view.run.created?.run ?? '';
+    for (const curves of curvesOf(view)) fillStage(instruments, { run, stage: curves.stage }, curves);
+  }
+}
+
+function fillStage(instruments: Instruments, labels: { run: string; stage: string }, curves: StageCurves): void {
+  for (const step of curves.steps) {
+    instruments.steps.inc(labels);
+    for (const [figure, { sum, count }] of step.stats) {
+      instruments.figure.inc({ ...labels, figure }, sum);
+      instruments.observations.inc({ ...labels, figure }, count);
+    }
+    for (const status of ['completed', 'truncated', 'failed'] as const) {
+      instruments.episodes.inc({ ...labels, status }, step.episodes[status]);
+    }
+    const { wallSeconds, computeSeconds, waitingSeconds } = step.spent;
+    instruments.seconds.inc({ ...labels, spent: 'compute' }, computeSeconds);
+    instruments.seconds.inc({ ...labels, spent: 'waiting' }, waitingSeconds);
+    instruments.seconds.inc({ ...labels, spent: 'orchestration' }, Math.max(0, wallSeconds - computeSeconds - waitingSeconds));
+  }
+}

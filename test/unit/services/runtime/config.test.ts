@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { StemmaError } from '../../../../core/errors.js';
+import { readConfig } from '../../../../services/runtime/config.js';
+import { packageRoot } from '../../../../services/runtime/package-root.js';
+
+let directory: string;
+beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'stemma-config-')); });
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const toolchain = (text: string): string => {
+  const file = join(directory, 'toolchain.json');
+  writeFileSync(file, text);
+  return file;
+};
+
+describe('readConfig', () => {
+  it('has defaults for everything, frozen', () => {
+    const config = readConfig({ STEMMA_TOOLCHAIN: join(directory, 'none.json') });
+    expect(config).toMatchObject({
+      home: join(packageRoot(), '.stemma'), logLevel: 'info', logFile: '', threads: 2, device: 'cpu',
+      ports: { gateway: 0, metrics: 0, temporal: 0, temporalUi: 0 }, tools: { python: '', temporal: '' },
+    });
+    expect(Object.isFrozen(config) && Object.isFrozen(config.ports) && Object.isFrozen(config.tools)).toBe(true);
+  });
+
+  it('takes tools from set-up, and from the environment first', () => {
+    const file = toolchain('{"python":"/py","temporal":"/te","versions":{}}');
+    expect(readConfig({ STEMMA_TOOLCHAIN: file }).tools).toEqual({ python: '/py', temporal: '/te' });
+    expect(readConfig({ STEMMA_TOOLCHAIN: file, STEMMA_PYTHON: '/mine' }).tools).toEqual({ python: '/mine', temporal: '/te' });
+  });
+
+  it('reads relative paths from the package root, wherever it is started', () => {
+    expect(readConfig({ STEMMA_HOME: 'elsewhere' }).home).toBe(join(packageRoot(), 'elsewhere'));
+  });
+
+  it('reports every problem at once', () => {
+    const broken = { STEMMA_METRICS_PORT: '70000', STEMMA_THREADS: '0', STEMMA_LOG_LEVEL: 'loud', STEMMA_COLOUR: 'blue', STEMMA_TOOLCHAIN: toolchain('{') };
+    try {
+      readConfig(broken);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ boundary: 'setup', code: 'INVALID' });
+      const { message } = error as StemmaError;
+      expect(message.split('\n')).toHaveLength(6);
+      for (const part of ['STEMMA_METRICS_PORT', 'STEMMA_THREADS', 'STEMMA_LOG_LEVEL', 'STEMMA_COLOUR', 'not JSON']) expect(message).toContain(part);
+    }
+  });
+
+  it('leaves other programs\' and tests\' variables alone', () => {
+    expect(() => readConfig({ PATH: '/bin', STEMMA_TEST_ANYTHING: '1' })).not.toThrow();
+  });
+});
