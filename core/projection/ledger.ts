@@ -1,0 +1,123 @@
+/**
+ * The ledger's invariant (an audit, not a decision): every requested episode has one terminal status; every
+ * usable training episode is in exactly one RL or distillation batch, or sealed into a dataset, or dropped with
+ * one reason (an exhausted score is a reason of its own); evaluation episodes are in none; every step learns
+ * from its own closed batch, on the state before it.
+ *
+ * A check of a live run names only what can no longer be mended: work counts as settled once a later step's
+ * batch is closed, its stage or evaluation finished, or the run finished.
+ */
+import { isUsable, type StageFacts } from './facts.js';
+import { batchViolations, isDatasetRow } from './ledger-batches.js';
+import type { Requested } from './requests.js';
+import type { RunView } from './run-view.js';
+
+/** Where an episode went. */
+interface Use {
+  readonly kind: 'batch' | 'dataset' | 'drop';
+  readonly words: string;
+}
+
+/** Violations in words, one sentence each; empty when the ledger is clean. */
+export function checkLedger(view: RunView): string[] {
+  const uses = usesByEpisode(view);
+  return [
+    ...requestViolations(view),
+    ...strangerViolations(view, uses),
+    ...[...view.requests.values()].flatMap((requests) => {
+      const first = requests[0] as Requested;
+      const of = uses.get(first.episode.episode) ?? [];
+      return [...endingViolations(view, first), ...useViolations(view, first, of)];
+    }),
+    ...[...view.gaps].flatMap(([stream, gaps]) => gaps.map((gap) =>
+      `the log of ${stream} lacks events before ${gap.eventId}: claim ${gap.claim} goes from seq ${gap.expectedSeq - 1} to ${gap.foundSeq}`)),
+    ...[...view.stages].flatMap(([stage, facts]) => [...dropViolations(stage, facts), ...batchViolations(stage, facts)]),
+  ];
+}
+
+function usesByEpisode(view: RunView): Map<string, Use[]> {
+  const result = new Map<string, Use[]>();
+  const use = (episode: string, kind: Use['kind'], words: string): void => {
+    result.set(episode, [...(result.get(episode) ?? []), { kind, words }]);
+  };
+  for (const [stage, facts] of view.stages) {
+    for (const batch of facts.closed) {
+      for (const { member } of batch.members) {
+        if (!isDatasetRow(member)) use(member, 'batch', `in the batch of step ${batch.step} of ${stage}`);
+      }
+    }
+    for (const dataset of facts.datasets) {
+      for (const episode of dataset.sourceEpisodes) use(episode, 'dataset', `in dataset ${dataset.dataset} of ${stage}`);
+    }
+    // The same drop again is one fact: a planner that takes over repeats it before it closes the batch.
+    const drops = new Map(facts.dropped.map(({ episode, reason }) => [`${episode}/${reason}`, { episode, reason }]));
+    for (const { episode, reason } of drops.values()) use(episode, 'drop', `dropped by ${stage} (${reason})`);
+  }
+  return result;
+}
+
+function requestViolations(view: RunView): string[] {
+  return [...view.requests].filter(([, requests]) => requests.length > 1)
+    .map(([episode, requests]) => `episode ${episode} was requested ${requests.length} times: ${requests.map(whichRequest).join('; ')}`);
+}
+
+/** Episodes that ran or were used although nobody asked for them. */
+function strangerViolations(view: RunView, uses: ReadonlyMap<string, readonly Use[]>): string[] {
+  const ran = [...view.episodes].filter(([episode, facts]) => !view.requests.has(episode) && (facts.attempts > 0 || facts.ended.length > 0))
+    .map(([episode]) => `episode ${episode} ran and was never requested`);
+  const used = [...uses].filter(([episode]) => !view.requests.has(episode))
+    .map(([episode, of]) => `episode ${episode} was never requested and was ${words(of)}`);
+  return [...ran, ...used];
+}
+
+function endingViolations(view: RunView, requested: Requested): string[] {
+  const { episode } = requested.episode;
+  const ended = view.episodes.get(episode)?.ended ?? [];
+  if (ended.length > 1) return [`episode ${episode} ended ${ended.length} times: ${ended.map((end) => end.status).join(', ')}`];
+  if (ended.length === 0 && isSettled(view, requested)) return [`episode ${episode} (${whichRequest(requested)}) was requested and never ended`];
+  return [];
+}
+
+function useViolations(view: RunView, requested: Requested, uses: readonly Use[]): string[] {
+  const { episode } = requested.episode;
+  const facts = view.episodes.get(episode);
+  const taken = uses.filter((use) => use.kind !== 'drop');
+  if (requested.request.purpose === 'evaluate') {
+    return uses.length === 0 ? [] : [`evaluation episode ${episode} was ${words(uses)}; evaluation episodes are in none`];
+  }
+  if (!isUsable(facts)) {
+    const status = facts?.ended[0]?.status ?? 'not terminal';
+    return taken.length === 0 ? [] : [`episode ${episode} is ${status} and was ${words(taken)}`];
+  }
+  if (taken.length > 1) return [`episode ${episode} was trained on ${taken.length} times: ${words(taken)}`];
+  if (uses.length > 1) return [`episode ${episode} went ${uses.length} ways: ${words(uses)}`];
+  const explained = uses.length === 1 || (facts?.scoreFailures.length ?? 0) > 0;
+  if (!explained && isSettled(view, requested)) {
+    return [`episode ${episode} (${whichRequest(requested)}) is usable, yet in no batch and no dataset, and was not dropped`];
+  }
+  return [];
+}
+
+function dropViolations(stage: string, facts: StageFacts): string[] {
+  return facts.dropped.filter(({ reason }) => reason === '').map(({ episode }) => `${stage} dropped episode ${episode} without a reason`);
+}
+
+/** No later event can still give this request's episodes an end or a use. */
+function isSettled(view: RunView, { stage, request }: Requested): boolean {
+  if (view.run.end?.status === 'finished') return true;
+  const started = view.run.stages.get(stage);
+  if (request.purpose === 'evaluate') return started?.evaluation !== undefined;
+  return started?.result !== undefined || lastClosed(view.stages.get(stage)) > request.step;
+}
+
+function lastClosed(facts: StageFacts | undefined): number {
+  return Math.max(-1, ...(facts?.closed ?? []).map((batch) => batch.step));
+}
+
+function whichRequest({ stage, request }: Requested): string {
+  return `${request.purpose}, ${stage} step ${request.step} round ${request.round}`;
+}
+
+function words(uses: readonly Use[]): string {
+  return uses.map((use) => use.words).join(' and ');
+}
