@@ -1,0 +1,74 @@
+/**
+ * What the command line needs of the machine room. services/all-in-one implements it; tests hand in small real ones.
+ *
+ *   quickstart, up, run ──▶ Platform  (Temporal, sidecar, all services; the one writer of the embedded log)
+ *   pause, stop, amend  ──▶ Controls  (a platform that another process has opened, through its gateway)
+ *   status, watch, …    ──▶ Stores    (read-only: works beside a writer and without one)
+ *   replay, export      ──▶ Compute   (a sidecar of one's own)
+ */
+import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
+import type { ControlFact } from '../../workflows/activities.js';
+import type { Config } from '../runtime/config.js';
+import type { Logger } from '../runtime/logger.js';
+
+/** Where the logs and blobs of all runs lie. */
+export interface Stores {
+  /** `list()` is empty where nothing has run yet; `open(run, 'read')` never creates or locks. */
+  readonly logs: RunLogs;
+  readonly blobs: BlobStore;
+  close(): Promise<void>;
+}
+
+export interface SubmitRequest {
+  /** Also the workflow id. Submitting what is already there is no error: the run goes on. */
+  readonly run: string;
+  /** A name under recipes/ or a path. */
+  readonly recipe: string;
+  readonly seed: number;
+}
+
+export interface Controls {
+  /** Resolves once Temporal has the workflow. */
+  submit(request: SubmitRequest): Promise<void>;
+  /** Resolves once the fact is in the log; `effectiveStep` is where an amendment holds from. */
+  control(fact: ControlFact): Promise<{ readonly effectiveStep: number }>;
+  close(): Promise<void>;
+}
+
+/** Addresses for people, complete with http://; '' where there is none. */
+export interface Addresses {
+  readonly temporalUi: string;
+  readonly metrics: string;
+  readonly gateway: string;
+}
+
+export interface Platform extends Stores, Controls {
+  readonly addresses: Addresses;
+  /** Highest sum of resident memory over our processes so far. */
+  peakMemoryMiB(): Promise<number>;
+  /** Finishes what is in flight within seconds, stops children, gives the log's lock back. Losing nothing does not depend on it. */
+  close(): Promise<void>;
+}
+
+export interface PlatformOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Says in a few words what is being started; shown to the person who waits. */
+  readonly onStart: (what: string) => void;
+  /** Only this run is worked on: other unfinished runs stay as they are, for `up` or their own command. Absent: all of them. */
+  readonly onlyRun?: string;
+}
+
+export interface Compute {
+  readonly trainer: Trainer;
+  close(): Promise<void>;
+}
+
+/** The ways in. Each rejects with a StemmaError that says what to do. */
+export interface Doors {
+  openPlatform(options: PlatformOptions): Promise<Platform>;
+  openStores(config: Config): Promise<Stores>;
+  /** UNAVAILABLE when no platform runs. */
+  connect(config: Config): Promise<Controls>;
+  openCompute(config: Config): Promise<Compute>;
+}
