@@ -124,6 +124,8 @@ class EpisodeRun {
   }
 
   private async act(turn: number): Promise<void> {
+    // An external effect cannot be taken back: only who still holds the episode may cause it.
+    if (!this.work.environment.resumable) await this.work.stream.assertHeld();
     const transition = this.stepEnvironment(turn);
     this.noteObservation(turn, transition);
     if (!this.work.environment.resumable) await this.flush();
@@ -160,6 +162,7 @@ class EpisodeRun {
     const value = action.status === 'failed' ? this.failure(action.reason) : await this.outcome(action.status);
     this.note({ $case: 'episodeEnded', value });
     await this.flush();
+    await this.work.stream.assertHeld();
     this.work.metrics.ended(this.work.request.domain, action.status);
   }
 

@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { initialEpisode, type EpisodeState, type Turn } from '../../../../core/episode/episode.js';
+import { trajectoryOf } from '../../../../core/episode/trajectory.js';
+
+function turn(tokens: number[], observation?: number[]): Turn {
+  return {
+    tokens: Uint32Array.from(tokens), logprobs: Float32Array.from(tokens, (token) => -token / 8), weightsHash: 'w', finish: 'stop',
+    ...(observation && { observationTokens: Uint32Array.from(observation) }),
+  };
+}
+
+function episode(promptTokens: number[], turns: Turn[]): EpisodeState {
+  return { ...initialEpisode(), status: 'completed', promptTokens: Uint32Array.from(promptTokens), turns };
+}
+
+describe('trajectoryOf', () => {
+  test('marks generated tokens and aligns their log-probabilities', () => {
+    const { tokens, mask, logprobs, generatedPositions } = trajectoryOf(episode([1, 2], [turn([8, 16], [5]), turn([24], [])]));
+    expect([...tokens]).toEqual([1, 2, 8, 16, 5, 24]);
+    expect([...mask]).toEqual([0, 0, 1, 1, 0, 1]);
+    expect([...logprobs]).toEqual([0, 0, -1, -2, 0, -3]);
+    expect([...generatedPositions]).toEqual([2, 3, 5]);
+  });
+
+  test('an observation that nothing follows is left out', () => {
+    expect([...trajectoryOf(episode([1], [turn([8], [5, 6])])).tokens]).toEqual([1, 8]);
+  });
+
+  test('no turns: the prompt, with nothing generated', () => {
+    const { tokens, generatedPositions } = trajectoryOf(episode([1, 2], []));
+    expect([...tokens]).toEqual([1, 2]);
+    expect(generatedPositions.length).toBe(0);
+  });
+
+  test('mask, positions and log-probabilities agree, and generated tokens come back in order', () => {
+    const turns = fc.array(fc.record({ tokens: fc.array(fc.nat(500), { minLength: 1 }), observation: fc.array(fc.nat(500)) }));
+    fc.assert(fc.property(fc.array(fc.nat(500), { minLength: 1 }), turns, (prompt, script) => {
+      const { tokens, mask, logprobs, generatedPositions } = trajectoryOf(episode(prompt, script.map((t) => turn(t.tokens, t.observation))));
+      expect([tokens.length, mask.length]).toEqual([logprobs.length, tokens.length]);
+      expect([...generatedPositions]).toEqual([...mask.keys()].filter((position) => mask[position] === 1));
+      expect([...generatedPositions].map((position) => tokens[position])).toEqual(script.flatMap((t) => t.tokens));
+    }));
+  });
+});
