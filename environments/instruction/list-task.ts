@@ -1,0 +1,66 @@
+/** Lists under composable constraints: `write reverse , start rug : bell coin lamp` → `rug lamp coin bell`. */
+import { SLOT_OF, solveList } from '../../core/verify/constraints.js';
+import type { Constraint, ConstraintKind, ListTask, Slot } from '../../core/verify/constraints.js';
+import type { Random } from '../random.js';
+import { GOODS } from '../words.js';
+
+export interface DrawnList {
+  readonly prompt: string;
+  readonly answer: string;
+  readonly list: ListTask;
+}
+
+export const JOIN_SYMBOLS = ['&', '|', '~'] as const;
+
+export const LIST_WORDS: readonly string[] = [
+  ...GOODS, ...Object.keys(SLOT_OF), ...JOIN_SYMBOLS, ...new Set(GOODS.map((word) => word[0] as string)), 'write', ',', ':', '*',
+];
+
+const SLOTS: readonly Slot[] = ['selection', 'order', 'repetition', 'addition', 'form'];
+
+export function drawList(random: Random, constraintCount: number, wordRange: readonly [number, number]): DrawnList {
+  const slots = random.sample(SLOTS, constraintCount).sort((a, b) => SLOTS.indexOf(a) - SLOTS.indexOf(b));
+  const length = random.between(wordRange[0], wordRange[1]);
+  const kinds = slots.map((slot) => random.pick(kindsOf(slot)));
+  const source = drawSource(random, length, kinds);
+  const stated = kinds.map((kind) => fill(random, kind, source));
+  const ordered = stated.some((constraint) => SLOT_OF[constraint.kind] === 'order');
+  const constraints: Constraint[] = ordered ? stated : [...stated, { kind: 'keep' }];
+  const list: ListTask = { source, constraints };
+  return { prompt: `write ${stated.map(phrase).join(' , ')} : ${source.join(' ')}`, answer: solveList(list).join(' '), list };
+}
+
+function kindsOf(slot: Slot): ConstraintKind[] {
+  return (Object.keys(SLOT_OF) as ConstraintKind[]).filter((kind) => SLOT_OF[kind] === slot && kind !== 'keep');
+}
+
+/** Words differ, except under `unique`, which needs one twice; under `letter`, one or two share a first letter. */
+function drawSource(random: Random, length: number, kinds: readonly ConstraintKind[]): string[] {
+  if (kinds.includes('unique')) {
+    const words = random.sample(GOODS, length - 1);
+    return random.shuffled([...words, random.pick(words)]);
+  }
+  return random.sample(GOODS, length);
+}
+
+function fill(random: Random, kind: ConstraintKind, source: readonly string[]): Constraint {
+  const outside = GOODS.filter((word) => !source.includes(word));
+  switch (kind) {
+    case 'drop': return { kind, word: random.pick(source) };
+    case 'letter': return { kind, letter: random.pick(source)[0] as string };
+    case 'first': case 'last': return { kind, count: random.between(1, source.length - 1) };
+    case 'start': case 'end': return { kind, word: random.pick(outside) };
+    case 'join': return { kind, symbol: random.pick(JOIN_SYMBOLS) };
+    default: return { kind };
+  }
+}
+
+function phrase(constraint: Constraint): string {
+  switch (constraint.kind) {
+    case 'drop': case 'start': case 'end': return `${constraint.kind} ${constraint.word}`;
+    case 'letter': return `letter ${constraint.letter}`;
+    case 'first': case 'last': return `${constraint.kind} ${constraint.count}`;
+    case 'join': return `join ${constraint.symbol}`;
+    default: return constraint.kind;
+  }
+}

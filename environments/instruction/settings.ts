@@ -1,0 +1,30 @@
+import { integerSetting, mixturesSetting, readSettings } from '../settings.js';
+import type { Mixtures, RawSettings } from '../settings.js';
+
+/** rules-N: N stated constraints on a list; context: a document and a temporary rule that overrides it. */
+export const INSTRUCTION_VARIANTS = ['rules-1', 'rules-2', 'rules-3', 'context'] as const;
+
+export interface InstructionSettings {
+  readonly seed: number;
+  /** Words of a list, at least and at most. */
+  readonly minWords: number;
+  readonly maxWords: number;
+  /** Lines of a context document. */
+  readonly facts: number;
+  readonly mixtures: Mixtures;
+}
+
+const RULES = {
+  seed: integerSetting(1, 0, 2 ** 31 - 1),
+  minWords: integerSetting(3, 2, 5),
+  maxWords: integerSetting(4, 3, 8),
+  facts: integerSetting(3, 2, 4),
+  mixtures: mixturesSetting(
+    { '': { 'rules-1': 1, 'rules-2': 1, context: 1 }, rules: { 'rules-1': 1, 'rules-2': 1 }, easy: { 'rules-1': 3, 'rules-2': 1, context: 1 } },
+    INSTRUCTION_VARIANTS,
+  ),
+};
+
+export function readInstructionSettings(raw: RawSettings): InstructionSettings {
+  return readSettings<InstructionSettings>('instruction', raw, RULES);
+}
