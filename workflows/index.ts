@@ -1,0 +1,3 @@
+/** What a worker hosts: each export is a workflow type. */
+export { trainingRun } from './training-run.js';
+export { distillStage, evaluate, rlStage, sftStage } from './stages.js';
