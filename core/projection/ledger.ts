@@ -80,22 +80,25 @@ function endingViolations(view: RunView, requested: Requested): string[] {
 
 function useViolations(view: RunView, requested: Requested, uses: readonly Use[]): string[] {
   const { episode } = requested.episode;
-  const facts = view.episodes.get(episode);
-  const taken = uses.filter((use) => use.kind !== 'drop');
   if (requested.request.purpose === 'evaluate') {
     return uses.length === 0 ? [] : [`evaluation episode ${episode} was ${words(uses)}; evaluation episodes are in none`];
   }
+  const facts = view.episodes.get(episode);
+  const taken = uses.filter((use) => use.kind !== 'drop');
   if (!isUsable(facts)) {
     const status = facts?.ended[0]?.status ?? 'not terminal';
     return taken.length === 0 ? [] : [`episode ${episode} is ${status} and was ${words(taken)}`];
   }
   if (taken.length > 1) return [`episode ${episode} was trained on ${taken.length} times: ${words(taken)}`];
   if (uses.length > 1) return [`episode ${episode} went ${uses.length} ways: ${words(uses)}`];
-  const explained = uses.length === 1 || (facts?.scoreFailures.length ?? 0) > 0;
-  if (!explained && isSettled(view, requested)) {
-    return [`episode ${episode} (${whichRequest(requested)}) is usable, yet in no batch and no dataset, and was not dropped`];
-  }
-  return [];
+  return uses.length === 0 ? unexplainedViolations(view, requested) : [];
+}
+
+function unexplainedViolations(view: RunView, requested: Requested): string[] {
+  const { episode } = requested.episode;
+  const scoreFailed = (view.episodes.get(episode)?.scoreFailures.length ?? 0) > 0;
+  if (scoreFailed || !isSettled(view, requested)) return [];
+  return [`episode ${episode} (${whichRequest(requested)}) is usable, yet in no batch and no dataset, and was not dropped`];
 }
 
 function dropViolations(stage: string, facts: StageFacts): string[] {

@@ -1,9 +1,9 @@
 /** Where a run stands, for people: status, stages, accuracy by stage, seconds, and what is going on now. */
 import type { EvaluationFinished, Spent } from '../../proto/gen/stemma/v1/events.js';
-import type { RunState } from '../run/run.js';
+import type { RunStage, RunState } from '../run/run.js';
 import { committedSteps, curvesOf, type StageCurves } from './curves.js';
 import { episodeCounts, type EpisodeCounts } from './episode-counts.js';
-import type { StageFacts } from './facts.js';
+import { stageFactsFold, type StageFacts } from './facts.js';
 import type { RunView } from './run-view.js';
 
 /** A stage of the recipe: its steps are not in its events. */
@@ -87,20 +87,24 @@ function statusOf(run: RunState): RunStatus {
 
 function stageProgress(view: RunView, curves: StageCurves | undefined, planned: { id: string; kind: string; steps?: number }): StageProgress {
   const started = view.run.stages.get(planned.id);
-  const facts = view.stages.get(planned.id);
-  const last = curves?.steps[curves.steps.length - 1];
-  const evaluated = started?.evaluation?.spent;
+  const steps = curves?.steps ?? [];
+  const last = steps[steps.length - 1];
   return {
     stage: planned.id,
     kind: planned.kind,
-    status: started === undefined ? 'planned' : started.result ? 'finished' : 'running',
+    status: stageStatus(started),
     step: last?.step ?? 0,
     steps: planned.steps,
     reward: last?.reward,
     loss: last?.loss,
-    episodes: episodeCounts(view, facts?.requested ?? []),
-    spent: addSpent([...(curves?.steps ?? []).map((step) => step.spent), ...(evaluated ? [evaluated] : [])]),
+    episodes: episodeCounts(view, view.stages.get(planned.id)?.requested ?? []),
+    spent: addSpent([...steps.map((step) => step.spent), started?.evaluation?.spent]),
   };
+}
+
+function stageStatus(stage: RunStage | undefined): StageProgress['status'] {
+  if (stage === undefined) return 'planned';
+  return stage.result ? 'finished' : 'running';
 }
 
 function accuracyRows(run: RunState): AccuracyRow[] {
@@ -118,7 +122,7 @@ function whatRuns(view: RunView): string {
   if (status !== 'running' && status !== 'stopping') return status;
   const open = [...view.run.stages].filter(([stage, { result }]) => !result || evaluationOwed(view, stage));
   if (open.length === 0) return 'between stages';
-  return open.map(([stage]) => `${stage}: ${stagePhase(view, view.stages.get(stage))}`).join('; ');
+  return open.map(([stage]) => `${stage}: ${stagePhase(view, view.stages.get(stage) ?? stageFactsFold.initial())}`).join('; ');
 }
 
 function evaluationOwed(view: RunView, stage: string): boolean {
@@ -126,24 +130,25 @@ function evaluationOwed(view: RunView, stage: string): boolean {
   return asked && view.run.stages.get(stage)?.evaluation === undefined;
 }
 
-function stagePhase(view: RunView, facts: StageFacts | undefined): string {
-  const steps = facts ? committedSteps(facts) : [];
+function stagePhase(view: RunView, facts: StageFacts): string {
+  const steps = committedSteps(facts);
   const committed = steps[steps.length - 1]?.step ?? 0;
-  const closed = Math.max(0, ...(facts?.closed ?? []).map((batch) => batch.step));
-  if (closed > committed) return `step ${closed}, learning`;
-  const request = facts?.requested[facts.requested.length - 1];
-  if (facts && request) {
-    const sameWork = facts.requested.filter((other) => other.step === request.step && other.purpose === request.purpose);
-    const counts = episodeCounts(view, sameWork);
-    const label = { evaluate: 'evaluation', dataset: 'making its dataset' }[request.purpose] ?? `step ${request.step}`;
-    if (counts.owed > 0) return `${label}, ${counts.requested - counts.owed} of ${counts.requested} episodes ended`;
-    if (request.purpose === 'evaluate') return label;
-  }
-  return `step ${committed + 1}, preparing`;
+  const closed = Math.max(0, ...facts.closed.map((batch) => batch.step));
+  return closed > committed ? `step ${closed}, learning` : rolloutPhase(view, facts) ?? `step ${committed + 1}, preparing`;
 }
 
-function addSpent(parts: readonly Spent[]): SpentSeconds {
-  const sum = (read: (part: Spent) => number): number => parts.reduce((total, part) => total + read(part), 0);
+/** While the last requested episodes are owed; an evaluation until its result is recorded. */
+function rolloutPhase(view: RunView, facts: StageFacts): string | undefined {
+  const request = facts.requested[facts.requested.length - 1];
+  if (request === undefined) return undefined;
+  const { requested, owed } = episodeCounts(view, facts.requested.filter((other) => other.step === request.step && other.purpose === request.purpose));
+  const label = { evaluate: 'evaluation', dataset: 'making its dataset' }[request.purpose] ?? `step ${request.step}`;
+  if (owed > 0) return `${label}, ${requested - owed} of ${requested} episodes ended`;
+  return request.purpose === 'evaluate' ? label : undefined;
+}
+
+function addSpent(parts: readonly (Spent | undefined)[]): SpentSeconds {
+  const sum = (read: (part: Spent) => number): number => parts.reduce((total, part) => total + (part ? read(part) : 0), 0);
   const wallSeconds = sum((part) => part.wallSeconds);
   const computeSeconds = sum((part) => part.computeSeconds);
   const waitingSeconds = sum((part) => part.waitingSeconds);
