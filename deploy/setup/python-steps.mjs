@@ -1,11 +1,11 @@
 // A Python that will do, a cached virtual environment with the pinned packages, generated protocol code.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { outputOf, runCommand } from './command.mjs';
 import { SetupFailure } from './failure.mjs';
 import { CACHE, logFile, ROOT, STATE, stampFile } from './layout.mjs';
 import { withLock } from './lock.mjs';
-import { filesUnder, hashContents, hashOf, textOf, unlessStamped, writeWhole } from './stamp.mjs';
+import { filesUnder, hashContents, hashOf, readJson, textOf, unlessStamped, writeWhole } from './stamp.mjs';
 import { PYTHON_MAXIMUM, PYTHON_MINIMUM, pythonVersionProblem } from './versions.mjs';
 
 /** @import { Progress } from './progress.mjs' */
@@ -40,11 +40,13 @@ export function findPython(ask = outputOf) {
  * @param {Progress} progress @param {string} name @returns {Promise<Tool>}
  */
 export async function preparePython(progress, name = 'requirements') {
+  const given = process.env['STEMMA_PYTHON'];
+  if (given && name === 'requirements') return givenPython(given);
   const remembered = join(STATE, `${name}.json`);
   const pins = textOf(join(ROOT, 'kernels', `${name}.txt`));
   const pinsHash = hashOf([pins]);
   /** @type {{ pinsHash: string, directory: string, tool: Tool }} */
-  const last = JSON.parse(textOf(remembered) || '{}');
+  const last = readJson(remembered);
   if (last.pinsHash === pinsHash && existsSync(completed(last.directory)) && existsSync(last.tool.executable)) return last.tool;
 
   const base = findPython();
@@ -61,6 +63,14 @@ export async function preparePython(progress, name = 'requirements') {
   });
   writeWhole(remembered, JSON.stringify({ pinsHash, directory, tool }));
   return tool;
+}
+
+/** A Python that its owner has prepared, e.g. a GPU machine's image: taken as it is. @param {string} executable @returns {Tool} */
+function givenPython(executable) {
+  const version = /(\d+\.\d+\.\d+)/.exec(outputOf(executable, ['--version']) ?? '')?.[1];
+  const problem = version === undefined ? `STEMMA_PYTHON=${executable} does not start` : pythonVersionProblem(version);
+  if (version === undefined || problem !== null) throw new SetupFailure(`${problem}.`, 'Set STEMMA_PYTHON to a Python with the packages of kernels/requirements.in, or unset it.');
+  return { executable, version, source: 'STEMMA_PYTHON' };
 }
 
 /** Scripts in an environment name its directory, so it is made in place; this file, written last, says that it is whole. @param {string} directory */
@@ -80,25 +90,13 @@ async function install(python, directory, name) {
 
 /** @param {Progress} progress @param {Tool} python */
 export async function generatePython(progress, python) {
-  const output = join(ROOT, 'kernels', 'sidecar', 'gen');
+  const generator = join(ROOT, 'kernels', 'sidecar', 'generate.py');
   const sources = filesUnder(join(ROOT, 'proto', 'stemma'), ['.proto']);
   await unlessStamped({
     file: stampFile('proto-python'),
-    hash: hashOf([hashContents(sources), python.executable]),
-    isThere: () => existsSync(join(output, 'stemma', 'v1', 'events_pb2.py')),
-  }, () => progress.step('protocol code for Python (protoc)', async () => {
-    rmSync(output, { recursive: true, force: true });
-    mkdirSync(join(output, 'stemma', 'v1'), { recursive: true });
-    await runCommand(python.executable, ['-m', 'grpc_tools.protoc', `-I${join(ROOT, 'proto')}`, `--python_out=${output}`, `--pyi_out=${output}`,
-      `--grpc_python_out=${output}`, ...sources], { cwd: ROOT, log: logFile('protoc'), remedy: 'Correct the .proto file it names.' });
-    relativeImports(output);
-  }));
-}
-
-/** protoc writes `from stemma.v1 import …`, which works for a top-level package only: make it relative. @param {string} output */
-function relativeImports(output) {
-  for (const package_ of ['', 'stemma', 'stemma/v1']) writeFileSync(join(output, package_, '__init__.py'), '');
-  for (const file of filesUnder(output, ['.py', '.pyi'])) {
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/^from stemma\.v1 import/gm, 'from . import'));
-  }
+    hash: hashOf([hashContents([...sources, generator]), python.executable]),
+    isThere: () => existsSync(join(ROOT, 'kernels/sidecar/gen/stemma/v1/events_pb2.py')),
+  }, () => progress.step('protocol code for Python (protoc)', () => runCommand(python.executable, [generator], {
+    cwd: ROOT, log: logFile('protoc'), remedy: 'Correct the .proto file it names.',
+  })));
 }

@@ -6,7 +6,7 @@ import { withLock } from './lock.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
 import { generatePython, preparePython } from './python-steps.mjs';
-import { textOf, writeWhole } from './stamp.mjs';
+import { readJson, textOf, writeWhole } from './stamp.mjs';
 import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
@@ -36,6 +36,7 @@ export async function setUp(parts = ALL, mayFail = []) {
     } catch (error) {
       if (!(error instanceof SetupFailure) || !mayFail.includes(part)) throw error;
       missing.set(part, error);
+      progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
   /** @type {Partial<Record<'python' | 'temporal' | 'lint', Tool>>} */
@@ -72,7 +73,7 @@ export async function setUp(parts = ALL, mayFail = []) {
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
-  const before = JSON.parse(textOf(TOOLCHAIN) || '{}');
+  const before = readJson(TOOLCHAIN);
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {

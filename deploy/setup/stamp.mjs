@@ -18,6 +18,15 @@ export function textOf(path) {
   }
 }
 
+/** The object in a JSON file, or {} where there is none that can be read. @param {string} path @returns {any} */
+export function readJson(path) {
+  try {
+    return JSON.parse(textOf(path) || '{}') ?? {};
+  } catch {
+    return {};
+  }
+}
+
 /** Files below a directory whose names end in one of `endings`, sorted. @param {string} directory @param {readonly string[]} endings @returns {string[]} */
 export function filesUnder(directory, endings) {
   /** @type {string[]} */

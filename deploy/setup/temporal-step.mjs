@@ -6,7 +6,7 @@ import { outputOf, runCommand } from './command.mjs';
 import { SetupFailure } from './failure.mjs';
 import { CACHE, logFile, STATE } from './layout.mjs';
 import { withLock } from './lock.mjs';
-import { textOf, writeWhole } from './stamp.mjs';
+import { readJson, writeWhole } from './stamp.mjs';
 import { TEMPORAL_CLI, temporalVersionProblem } from './versions.mjs';
 
 /** @import { Progress } from './progress.mjs' */
@@ -18,15 +18,25 @@ const DOWNLOAD_WITHIN_MS = 300_000;
 
 /** @param {Progress} progress @returns {Promise<Tool>} */
 export async function prepareTemporal(progress) {
+  const given = process.env['STEMMA_TEMPORAL'];
+  if (given) return givenTemporal(given);
   const remembered = join(STATE, 'temporal.json');
   /** @type {{ mtimeMs: number, tool: Tool }} */
-  const last = JSON.parse(textOf(remembered) || '{}');
+  const last = readJson(remembered);
   if (last.tool !== undefined && last.mtimeMs === modified(last.tool.executable)) return last.tool;
 
   const tool = onPath(progress) ?? await cached(progress);
   progress.say(`Temporal dev server: ${tool.source}, ${tool.version}`);
   writeWhole(remembered, JSON.stringify({ mtimeMs: modified(tool.executable), tool }));
   return tool;
+}
+
+/** @param {string} executable @returns {Tool} */
+function givenTemporal(executable) {
+  const printed = outputOf(executable, ['--version']);
+  const problem = printed === null ? 'it does not start' : temporalVersionProblem(printed);
+  if (problem !== null) throw new SetupFailure(`STEMMA_TEMPORAL=${executable} cannot be used: ${problem}.`, 'Set STEMMA_TEMPORAL to a newer Temporal CLI, or unset it.');
+  return { executable, version: printed ?? '', source: 'STEMMA_TEMPORAL' };
 }
 
 /** @param {string} file */

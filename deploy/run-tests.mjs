@@ -1,0 +1,61 @@
+// `npm test`: set-up, then every tier of test/ in order. The folder is the tier.
+//   npm test                                 all tiers
+//   npm run test:unit -- core/log            one tier, only files whose path contains core/log
+//   node deploy/run-tests.mjs unit golden    some tiers
+// A tier whose component cannot be had here is skipped, counted and named; with CI=true that is a failure.
+import { join } from 'node:path';
+import { nodeVersionProblem } from './setup/versions.mjs';
+
+/** @import { Part } from './setup/run.mjs' */
+/** @typedef {{ name: string, needs: readonly Part[] }} Tier */
+
+/** The tiers of a group share one vitest process. @type {readonly { parallel: boolean, tiers: readonly Tier[] }[]} */
+const GROUPS = [
+  { parallel: true, tiers: ['unit', 'golden', 'contract', 'replay'].map((name) => ({ name, needs: [] })) },
+  { parallel: false, tiers: [{ name: 'kernels', needs: ['python'] }] },
+  ...['integration', 'e2e', 'faults'].map((name) => ({ parallel: false, tiers: [{ name, needs: /** @type {Part[]} */ (['compile', 'python', 'temporal']) }] })),
+];
+const IN_CI = process.env['CI'] === 'true';
+
+const problem = nodeVersionProblem(process.versions.node);
+if (problem !== null) {
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
+}
+const { explain, setUp } = await import('./setup/run.mjs');
+const { ROOT } = await import('./setup/layout.mjs');
+const { filesUnder } = await import('./setup/stamp.mjs');
+const { noTests, summary } = await import('./tests/count.mjs');
+const { runPytest, runVitest } = await import('./tests/runners.mjs');
+
+process.exit(await main(process.argv.slice(2)).catch(explain));
+
+/** @param {string[]} args @returns {Promise<number>} the exit code */
+async function main(args) {
+  const names = GROUPS.flatMap(({ tiers }) => tiers.map((tier) => tier.name));
+  const wanted = args.filter((arg) => names.includes(arg));
+  const filters = args.filter((arg) => !names.includes(arg));
+  const groups = GROUPS.map(({ parallel, tiers }) => ({ parallel, tiers: tiers.filter((tier) => wanted.length === 0 || wanted.includes(tier.name)) }));
+  const needs = new Set(groups.flatMap(({ tiers }) => tiers.flatMap((tier) => tier.needs)));
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal']);
+
+  const counts = new Map();
+  for (const { parallel, tiers } of groups) {
+    const [first] = tiers;
+    if (first === undefined) continue;
+    const lacking = first.needs.filter((part) => missing.has(part)).map((part) => `${part}: ${missing.get(part)?.message.split('\n')[0]}`);
+    if (lacking.length > 0) counts.set(first.name, withoutComponents(first.name, lacking));
+    else if (first.name === 'kernels') counts.set('kernels', await runPytest(toolchain.python ?? '', filters));
+    else for (const [name, count] of await runVitest(tiers.map((tier) => tier.name), { parallel, filters })) counts.set(name, count);
+  }
+  const { lines, exitCode } = summary(counts);
+  console.log(`\n${lines.join('\n')}`);
+  return exitCode;
+}
+
+/** @param {string} tier @param {string[]} reasons */
+function withoutComponents(tier, reasons) {
+  const files = Math.max(1, filesUnder(join(ROOT, 'test', tier), ['.test.ts', '.py']).length);
+  const notes = [`${IN_CI ? 'failed' : 'skipped'}: ${files} files need what is missing here (${reasons.join('; ')})`];
+  return { ...noTests(), [IN_CI ? 'failed' : 'skipped']: files, notes };
+}
