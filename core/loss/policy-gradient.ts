@@ -1,19 +1,23 @@
 /**
  * Clipped policy gradient with clip-higher, and the KL estimators: reference in float64, one token.
  *
- *   ρ  = exp(logp − logp_old)
+ *   ρ  = exp(clamp(logp − logp_old, ±20))
  *   ℓ  = max(−A·ρ, −A·clip(ρ, 1 − ε_low, 1 + ε_high))
- *   ∂ℓ/∂logp = −A·ρ where the unclipped branch is the maximum, else 0
+ *   ∂ℓ/∂logp = −A·ρ where the unclipped branch is the maximum and the clamp inactive, else 0
  *
  *   k1 = logp − ref        k2 = ½ (logp − ref)²        k3 = exp(ref − logp) − (ref − logp) − 1
- *   ∂k3/∂logp = 1 − exp(ref − logp), 0 where the clamp of k3 to 10 is active (from ref − logp ≈ 2.6 on)
+ *   ∂k3/∂logp = 1 − exp(ref − logp), 0 where the clamp of k3 to 10 is active (ref − logp above 2.6 or below −11)
  *
- * No dual clip and no clamp of logp − logp_old: slime's defaults. k3's value is unbiased for the KL;
- * its gradient is not the KL's gradient (k2's is).
+ * No dual clip (slime's default); verl's clamp of the log-ratio keeps the ratio finite where a negative advantage
+ * leaves it unclipped. k3's value is unbiased for the KL; its gradient is not the KL's gradient (k2's is).
  *
  * Equations: PPO (arXiv 1707.06347) eq. 7; DAPO (arXiv 2503.14476) for ε_high; k3: Schulman, "Approximating KL divergence".
- * Source: THUDM/slime:slime/utils/ppo_utils.py::compute_policy_loss and ::compute_approx_kl (low_var_kl).
+ * Source: verl-project/verl:verl/trainer/ppo/core_algos.py::compute_policy_loss_vanilla,
+ * THUDM/slime:slime/utils/ppo_utils.py::compute_policy_loss and ::compute_approx_kl (low_var_kl).
  */
+
+/** verl's clamp of logp − logp_old. */
+export const LOG_RATIO_CLAMP = 20;
 
 export interface PolicyToken {
   /** Current policy. */
@@ -38,13 +42,17 @@ export interface ClippedLoss {
 }
 
 export function clippedPolicyLoss(token: PolicyToken, clip: ClipRange): ClippedLoss {
-  const ratio = Math.exp(token.logprob - token.oldLogprob);
+  const logRatio = token.logprob - token.oldLogprob;
+  const ratio = Math.exp(clamp(logRatio, -LOG_RATIO_CLAMP, LOG_RATIO_CLAMP));
   const unclippedLoss = -token.advantage * ratio;
-  const clippedLoss = -token.advantage * Math.min(Math.max(ratio, 1 - clip.clipLow), 1 + clip.clipHigh);
+  const clippedLoss = -token.advantage * clamp(ratio, 1 - clip.clipLow, 1 + clip.clipHigh);
   const clipped = clippedLoss > unclippedLoss;
-  return clipped
-    ? { loss: clippedLoss, gradient: 0, clipped }
-    : { loss: unclippedLoss, gradient: unclippedLoss, clipped };
+  const flat = clipped || Math.abs(logRatio) > LOG_RATIO_CLAMP;
+  return { loss: Math.max(unclippedLoss, clippedLoss), gradient: flat ? 0 : unclippedLoss, clipped };
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
 }
 
 export interface KlEstimate {
@@ -53,7 +61,7 @@ export interface KlEstimate {
   readonly gradient: number;
 }
 
-/** Slime's and verl's clamp of k3, active only upward: k3 ≥ 0. */
+/** Slime's and verl's clamp of k3. */
 export const K3_CLAMP = 10;
 
 export function k1(logprob: number, referenceLogprob: number): KlEstimate {

@@ -2,7 +2,7 @@
  * Salient-vocabulary alignment, reference in float64: reverse KL between student and teacher,
  * both renormalised on the teacher's top-k ids S of one position.
  *
- *   log p̄_u = z_u/τ − LSE_S(z/τ)          log q̄_u = ζ_u − LSE_S(ζ)
+ *   log p̄_u = z_u/τ − LSE_S(z/τ)          log q̄_u = ζ_u/τ − LSE_S(ζ/τ)
  *   ℓ   = Σ_u p̄_u (log p̄_u − log q̄_u)  ≥ 0
  *   g_u = ∂ℓ/∂z_u = p̄_u [(log p̄_u − log q̄_u) − ℓ] / τ,     Σ_u g_u = 0,     0 for ids outside S
  *
@@ -10,8 +10,7 @@
  * sum over the whole vocabulary is needed. The teacher has no gradient. k = 1 gives ℓ ≡ 0, which is why
  * a recipe needs k ≥ 2. Nothing constrains student mass outside S: ρ, the coverage, is monitored.
  *
- * The temperature scales the student only: a scorer is asked for values at temperature 1, and the recipe's
- * default is 1 on both sides.
+ * The temperature divides both sides (NeMo-RL's reading); 1 is the default. No factor τ² is put in front.
  *
  * Equation: Agents-A1 (arXiv 2606.30616) §A.6.
  * Source: hhh675597/revisiting_opd:verl/trainer/ppo/core_algos.py::compute_memory_efficient_kl with
@@ -42,7 +41,7 @@ export function svaLoss(position: SvaPosition): SvaResult {
     throw new RangeError(`SVA position: ${studentK.length} student and ${teacherK.length} teacher values, temperature ${temperature}`);
   }
   const logStudentK = logSoftmax(studentK.map((z) => z / temperature));
-  const logTeacherK = logSoftmax(teacherK);
+  const logTeacherK = logSoftmax(teacherK.map((z) => z / temperature));
   const studentProbabilitiesK = logStudentK.map(Math.exp);
   const logRatioK = logStudentK.map((logP, u) => logP - (logTeacherK[u] as number));
   const loss = sum(studentProbabilitiesK.map((p, u) => p * (logRatioK[u] as number)));

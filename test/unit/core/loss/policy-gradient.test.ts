@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clippedPolicyLoss, K3_CLAMP, k1, k2, k3 } from '../../../../core/loss/policy-gradient.js';
+import { clippedPolicyLoss, K3_CLAMP, LOG_RATIO_CLAMP, k1, k2, k3 } from '../../../../core/loss/policy-gradient.js';
 
 const clip = { clipLow: 0.2, clipHigh: 0.28 };
 const logprob = fc.double({ min: -5, max: 0, noNaN: true });
@@ -25,6 +25,10 @@ describe('clipped policy loss', () => {
     expect(at(1.3, -1).clipped).toBe(false);
     expect(at(0.7, 1).clipped).toBe(false);
   });
+
+  it('stays finite, without a gradient, where the log-ratio is beyond its clamp', () => {
+    expect(clippedPolicyLoss({ logprob: 0, oldLogprob: -900, advantage: -1 }, clip)).toEqual({ loss: Math.exp(LOG_RATIO_CLAMP), gradient: 0, clipped: false });
+  });
 });
 
 describe('KL estimators', () => {
@@ -44,5 +48,6 @@ describe('KL estimators', () => {
     }));
     expect(k3(-1, -1).value).toBe(0);
     expect(k3(-800, 0)).toEqual({ value: K3_CLAMP, gradient: 0 });
+    expect(k3(0, -12)).toEqual({ value: K3_CLAMP, gradient: 0 });
   });
 });
