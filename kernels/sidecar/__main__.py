@@ -1,0 +1,63 @@
+"""`python -m sidecar --blobs DIR --port P --threads 2 [--device cpu|cuda|auto]`, with kernels/ as the working directory.
+
+Prints one JSON line on stdout when ready, logs JSON lines on stderr, and exits when its stdin closes.
+"""
+import argparse
+import json
+import os
+import sys
+import threading
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="sidecar", description="Sampler, Scorer and Trainer over gRPC.")
+    parser.add_argument("--blobs", required=True, help="directory of the blob store")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port, printed in the ready line")
+    parser.add_argument("--threads", type=int, default=2, help="threads of one tensor operation; fixed for the process's life")
+    parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu")
+    parser.add_argument("--max-models", type=int, default=16, help="models kept in memory for sampling and scoring")
+    parser.add_argument("--pin-weights", action="append", default=[], metavar="HASH", help="never evict these weights; repeatable")
+    return parser.parse_args()
+
+
+def _exit_with_stdin() -> None:
+    """The parent holds the other end: when it dies, however it dies, this process must not stay behind."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def main() -> int:
+    arguments = _arguments()
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threading.Thread(target=_exit_with_stdin, name="stdin", daemon=True).start()
+
+    import torch
+
+    from .errors import SidecarError
+    from .fingerprint import choose_device, fingerprint
+    from .logs import log
+    from .server import ServerSettings, start_server
+
+    torch.set_num_threads(arguments.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads memory it has not written
+    # The compute thread gives the interpreter away in every tensor operation; it must get it back soon.
+    sys.setswitchinterval(0.0005)
+    try:
+        device = choose_device(arguments.device)
+        server, port = start_server(ServerSettings(
+            arguments.blobs, arguments.port, device, arguments.threads, arguments.max_models, tuple(arguments.pin_weights),
+        ))
+    except SidecarError as error:
+        log("error", str(error), reason=error.reason)
+        return 1
+    print(json.dumps({"ready": True, "port": port, "fingerprint": fingerprint(device, arguments.threads)}), flush=True)
+    log("info", "ready", port=port, device=str(device), threads=arguments.threads)
+    server.wait_for_termination()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""What may change the last bit of a result: runs with different fingerprints may differ."""
+import json
+import platform
+import resource
+
+import torch
+
+from .errors import SidecarError
+
+
+def choose_device(name: str) -> torch.device:
+    """'cpu', 'cuda' or 'auto'. UNSUPPORTED if CUDA is asked for and not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SidecarError("UNSUPPORTED", "--device cuda: no CUDA device is usable here; use --device cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def fingerprint(device: torch.device, threads: int) -> dict:
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "dtype": "float32", "torch": torch.__version__, "threads": threads, "machine": platform.machine(),
+        "cpuCapability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.version.cuda if device.type == "cuda" else None, "format": 1,
+    }
+
+
+def fingerprint_json(device: torch.device, threads: int) -> str:
+    return json.dumps(fingerprint(device, threads), sort_keys=True, separators=(",", ":"))
+
+
+def peak_memory_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

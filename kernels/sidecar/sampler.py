@@ -1,0 +1,106 @@
+"""Continuous batching: requests of any stream join at any token, results leave as each finishes.
+
+R2: the tokens and log-probability bits of a request are a function of (weights, prefix, seed, settings) alone
+(docs/decisions/0002-bitwise-sampling.md). Only the compute thread runs this code, under inference mode.
+"""
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+
+from .decode_pool import DecodePool, Finished, Slot, cache_length
+from .errors import SidecarError
+from .models import Model, ModelCache
+from .prefill import passes
+
+
+@dataclass
+class Ticket:
+    """A request's way home. `deliver` gets a Finished or a SidecarError, once; `is_cancelled` is asked now and then."""
+
+    deliver: Callable[[Finished | SidecarError], None]
+    is_cancelled: Callable[[], bool]
+
+
+class Sampler:
+    def __init__(self, models: ModelCache):
+        self._models = models
+        self._waiting: list[tuple[Model, Slot]] = []
+        self._pools: dict[tuple[str, int], DecodePool] = {}
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._waiting or self._pools)
+
+    def submit(self, weights_hash: str, slot: Slot) -> None:
+        """Checks a request and queues it; a bad one is answered at once."""
+        ticket: Ticket = slot.payload
+        try:
+            model = self._models.get(weights_hash)
+            _check(slot, model)
+        except SidecarError as error:
+            ticket.deliver(error)
+            return
+        self._waiting.append((model, slot))
+
+    def tick(self) -> None:
+        """Admits all that wait, then draws one token for every active request."""
+        self._admit()
+        for key, pool in list(self._pools.items()):
+            if pool.slots:
+                _deliver(pool.step())
+            if not pool.slots:
+                del self._pools[key]
+
+    def drop_cancelled(self) -> None:
+        self._waiting = [(model, slot) for model, slot in self._waiting if not slot.payload.is_cancelled()]
+        for pool in self._pools.values():
+            pool.drop(lambda ticket: ticket.is_cancelled())
+
+    def fail_all(self, error: SidecarError) -> None:
+        """Answers every request with `error`: the tensors are in an unknown state."""
+        slots = [slot for _, slot in self._waiting] + [slot for pool in self._pools.values() for slot in pool.slots]
+        self._waiting, self._pools = [], {}
+        for slot in slots:
+            slot.payload.deliver(error)
+
+    def _admit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        by_pool: dict[tuple[str, int], list[tuple[Model, Slot]]] = {}
+        for model, slot in waiting:
+            key = (model.weights_hash, cache_length(len(slot.prefix) + slot.max_new_tokens))
+            by_pool.setdefault(key, []).append((model, slot))
+        for key, members in by_pool.items():
+            pool = self._pools.get(key)
+            if pool is None:
+                pool = self._pools[key] = DecodePool(members[0][0], key[1])
+            slots = [slot for _, slot in members]
+            for group in passes([len(slot.prefix) for slot in slots]):
+                _deliver(pool.admit([slots[i] for i in group]))
+
+
+def _deliver(finished: list[Finished]) -> None:
+    for result in finished:
+        result.slot.payload.deliver(result)
+
+
+def _check(slot: Slot, model: Model) -> None:
+    vocabulary, positions = model.architecture.vocab_size, model.architecture.max_position_embeddings
+    problems = []
+    if len(slot.prefix) == 0:
+        problems.append("the prefix is empty")
+    elif int(slot.prefix.max()) >= vocabulary:
+        problems.append(f"token {int(slot.prefix.max())} is outside the vocabulary of {vocabulary}")
+    if slot.max_new_tokens < 1:
+        problems.append("max_new_tokens must be at least 1")
+    if len(slot.prefix) + slot.max_new_tokens > positions:
+        problems.append(f"prefix {len(slot.prefix)} + max_new_tokens {slot.max_new_tokens} exceed the model's {positions} positions")
+    if not slot.greedy and not (slot.temperature > 0 and np.isfinite(slot.temperature)):
+        problems.append("temperature must be positive")
+    if any(i >= vocabulary for i in (*slot.stop_token_ids, *slot.banned_token_ids)):
+        problems.append(f"a stop or banned id is outside the vocabulary of {vocabulary}")
+    elif len(set(slot.banned_token_ids)) >= vocabulary:
+        problems.append("every id is banned")
+    if problems:
+        raise SidecarError("INVALID", "; ".join(problems))
