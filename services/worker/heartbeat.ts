@@ -1,0 +1,44 @@
+/**
+ * What every activity is wrapped in: a heartbeat a second, so that a dead process is noticed after five;
+ * an end as soon as it is cancelled or the worker shuts down (what is left running may still write: claims make that harmless);
+ * and errors Temporal can read.
+ */
+import { Context } from '@temporalio/activity';
+import { toApplicationFailure } from '../runtime/activity-errors.js';
+
+const HEARTBEAT_EVERY_MS = 1000;
+
+type Activity = (...args: never[]) => Promise<unknown>;
+
+export function withHeartbeat<F extends Activity>(activity: F): F {
+  return (async (...args: Parameters<F>) => {
+    const context = Context.current();
+    const beat = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
+    try {
+      return await Promise.race([activity(...args), context.cancelled]);
+    } catch (error) {
+      throw toApplicationFailure(error, context.info.attempt);
+    } finally {
+      clearInterval(beat);
+    }
+  }) as F;
+}
+
+/** Every function of the table wrapped. */
+export function wrapActivities<T extends object>(activities: T): T {
+  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity)])) as T;
+}
+
+/** A heartbeat with a position; outside an activity, nothing. */
+export function heartbeat(position?: unknown): void {
+  if (inActivity()) Context.current().heartbeat(position);
+}
+
+function inActivity(): boolean {
+  try {
+    Context.current();
+    return true;
+  } catch {
+    return false;
+  }
+}

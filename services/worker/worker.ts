@@ -1,0 +1,127 @@
+/**
+ * Temporal workers of one process: one a task queue, on one connection. At scale each service starts with its own queue only;
+ * on one machine all-in-one hosts all four. Workflows are hosted with the `worker` activities.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { NativeConnection, Runtime, Worker, makeTelemetryFilterString, type LogLevel, type LogMetadata, type WorkerOptions } from '@temporalio/worker';
+import { StemmaError } from '../../core/errors.js';
+import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
+import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
+import { wrapActivities } from './heartbeat.js';
+
+export interface HostedActivities {
+  readonly worker?: RunActivities;
+  readonly learner?: LearnerActivities;
+  readonly distiller?: DistillerActivities;
+  readonly rollout?: RolloutActivities;
+}
+
+export interface WorkersSpec {
+  /** host:port of Temporal's gRPC endpoint. */
+  readonly address: string;
+  readonly namespace: string;
+  readonly activities: HostedActivities;
+  /** Default: the prebuilt one, or built now. */
+  readonly bundle?: WorkflowBundle;
+  /** What Temporal's SDK has to say; default: nothing below a warning, to stderr. */
+  readonly onLog?: (level: LogLevel, message: string, fields: LogMetadata | undefined) => void;
+  /** A worker ended by itself: this process can no longer do its work. */
+  readonly onFailure?: (error: StemmaError) => void;
+}
+
+export interface Workers {
+  /** Running activities are cancelled, then at most three seconds. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const STOP_WITHIN_MS = 3000;
+
+type Queue = keyof HostedActivities;
+
+/** How many activities of a queue one process runs at once. */
+const CONCURRENT: { readonly [Q in Queue]: number } = { worker: 16, learner: 4, distiller: 4, rollout: 64 };
+
+/** UNAVAILABLE if the server cannot be reached. */
+export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
+  installRuntime(spec.onLog);
+  const bundle = spec.activities.worker ? spec.bundle ?? await loadWorkflowBundle() : undefined;
+  const connection = await connect(spec.address);
+  const queues = (Object.keys(CONCURRENT) as Queue[]).filter((queue) => spec.activities[queue] !== undefined);
+  const workers = await Promise.all(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, bundle }))));
+  let stopping = false;
+  const runs = workers.map((worker, index) => worker.run().catch((error: unknown) => {
+    if (!stopping) spec.onFailure?.(workerFailure(queues[index] as Queue, error));
+  }));
+  return {
+    async stop() {
+      if (!stopping) {
+        stopping = true;
+        for (const worker of workers) worker.shutdown();
+      }
+      const stopped = Promise.all(runs).then(() => connection.close()).catch(() => undefined);
+      const late = new AbortController();
+      // A server that is away would hold back the polls that shutdown waits for.
+      await Promise.race([stopped.finally(() => late.abort()), delay(STOP_WITHIN_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+    },
+  };
+}
+
+interface Hosting {
+  readonly connection: NativeConnection;
+  readonly bundle: WorkflowBundle | undefined;
+}
+
+function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle }: Hosting): WorkerOptions {
+  return {
+    connection,
+    namespace: spec.namespace,
+    taskQueue: `stemma-${queue}`,
+    activities: wrapActivities(spec.activities[queue] as object),
+    ...(queue === 'worker' && bundle ? { workflowBundle: { code: bundle.code } } : {}),
+    maxConcurrentActivityTaskExecutions: CONCURRENT[queue],
+    maxConcurrentActivityTaskPolls: 4,
+    // A workflow of a killed process moves to another after a second.
+    stickyQueueScheduleToStartTimeout: '1 second',
+    // Heartbeats are sent at least once a second: the time-out is five.
+    maxHeartbeatThrottleInterval: '1 second',
+    defaultHeartbeatThrottleInterval: '1 second',
+    shutdownGraceTime: 0,
+    shutdownForceTime: STOP_WITHIN_MS - 500,
+  };
+}
+
+async function connect(address: string): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect({ address });
+  } catch (error) {
+    throw new StemmaError('temporal', 'UNAVAILABLE', `Temporal at ${address} cannot be reached: ${(error as Error).message}`, 'Is the Temporal server up, and is this its gRPC address?', error);
+  }
+}
+
+function workerFailure(queue: Queue, error: unknown): StemmaError {
+  return new StemmaError('temporal', 'UNAVAILABLE', `the worker of stemma-${queue} ended: ${(error as Error).message}`, 'Start the service again.', error);
+}
+
+let installed = false;
+
+/** Once a process: the SDK's runtime is global. Signals are ours (services/runtime/shutdown.ts), not the SDK's. */
+function installRuntime(onLog: WorkersSpec['onLog']): void {
+  if (installed) return;
+  installed = true;
+  const say = onLog ?? ((level, message) => void process.stderr.write(`temporal ${level}: ${message}\n`));
+  const log = (level: LogLevel, message: string, fields?: LogMetadata): void => {
+    if (onLog !== undefined || level === 'WARN' || level === 'ERROR') say(level, message, fields);
+  };
+  Runtime.install({
+    shutdownSignals: [],
+    logger: {
+      log,
+      trace: (message, fields) => log('TRACE', message, fields),
+      debug: (message, fields) => log('DEBUG', message, fields),
+      info: (message, fields) => log('INFO', message, fields),
+      warn: (message, fields) => log('WARN', message, fields),
+      error: (message, fields) => log('ERROR', message, fields),
+    },
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
+  });
+}
