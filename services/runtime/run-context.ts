@@ -40,11 +40,11 @@ export interface RunContexts {
   get(run: string): Promise<RunContext>;
 }
 
-export function createRunContexts(logs: RunLogs, blobs: BlobStore): RunContexts {
+export function createRunContexts(logs: RunLogs, blobs: BlobStore, mode: 'write' | 'read' = 'write'): RunContexts {
   const cache = new Map<string, Promise<RunContext>>();
   return {
     get(run) {
-      const known = cache.get(run) ?? loadRunContext(run, logs, blobs);
+      const known = cache.get(run) ?? loadRunContext(run, { logs, blobs, mode });
       cache.set(run, known);
       // A failed load is not remembered: the run may exist a moment later.
       known.catch(() => cache.delete(run));
@@ -53,8 +53,14 @@ export function createRunContexts(logs: RunLogs, blobs: BlobStore): RunContexts 
   };
 }
 
-async function loadRunContext(run: string, logs: RunLogs, blobs: BlobStore): Promise<RunContext> {
-  const log = await logs.open(run, 'write');
+interface Loading {
+  readonly logs: RunLogs;
+  readonly blobs: BlobStore;
+  readonly mode: 'write' | 'read';
+}
+
+async function loadRunContext(run: string, { logs, blobs, mode }: Loading): Promise<RunContext> {
+  const log = await logs.open(run, mode);
   const { state } = await readFold(log, runStream(run), runFold);
   const manifestRef = state.created?.manifest;
   if (!manifestRef) {

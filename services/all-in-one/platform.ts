@@ -1,0 +1,87 @@
+/** One machine: Temporal, the sidecar and all services under one process, the single writer of the embedded log. */
+import { mkdir, writeFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { serveGateway } from '../gateway/server.js';
+import { temporalControl } from '../gateway/temporal-control.js';
+import type { Platform, PlatformOptions } from '../cli/platform.js';
+import { createRegistry, serveMetrics } from '../runtime/metrics.js';
+import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
+import { heartbeat } from '../worker/heartbeat.js';
+import { startWorkers } from '../worker/worker.js';
+import { composeServices, type Services } from './compose.js';
+import { peakMemoryMiB } from './peak-memory.js';
+import { keepRunsStarted } from './keep-runs-started.js';
+
+/** Where other processes on this machine find the gateway. */
+export const DOOR_FILE = 'platform.json';
+const NAMESPACE = 'default';
+
+export async function openPlatform(options: PlatformOptions): Promise<Platform> {
+  const { config, logger, onStart } = options;
+  await mkdir(config.home, { recursive: true });
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer().catch((error: unknown) => logger.warn({ err: error }, 'closing'));
+  };
+  try {
+    const registry = createRegistry({ processFigures: true });
+    const [services, temporal] = await startChildren(options, { registry, closers });
+    const metrics = await serveMetrics({ registry, port: config.ports.metrics });
+    closers.push(() => metrics.close());
+    onStart('workers');
+    const workers = await startWorkers({
+      address: temporal.address, namespace: NAMESPACE, activities: services.activities,
+      onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
+      onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
+    });
+    closers.push(() => workers.stop());
+    const connection = await Connection.connect({ address: temporal.address });
+    closers.push(() => connection.close());
+    const client = new Client({ connection, namespace: NAMESPACE });
+    const controls = temporalControl(client);
+    const gateway = await serveGateway({ ...services, ...controls }, config.ports.gateway);
+    closers.push(() => gateway.close());
+    const keeper = keepRunsStarted({ client, services, logger, onlyRun: options.onlyRun });
+    closers.push(() => keeper.stop());
+    await keeper.first;
+    const doorFile = join(config.home, DOOR_FILE);
+    await writeFile(doorFile, JSON.stringify({ pid: process.pid, gateway: gateway.address }));
+    closers.push(() => rm(doorFile, { force: true }));
+    return {
+      logs: services.logs, blobs: services.blobs, ...controls, close,
+      addresses: { temporalUi: temporal.uiUrl, metrics: metrics.url, gateway: gateway.address },
+      peakMemoryMiB: () => peakMemoryMiB([process.pid, services.sidecar.pid(), temporal.pid()]),
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Starting {
+  readonly registry: ReturnType<typeof createRegistry>;
+  readonly closers: (() => Promise<unknown>)[];
+}
+
+/** The sidecar and Temporal start side by side: each takes seconds. */
+async function startChildren({ config, logger, onStart }: PlatformOptions, { registry, closers }: Starting): Promise<[Services, TemporalProcess]> {
+  onStart('the event log, the compute sidecar and Temporal');
+  const started = await Promise.allSettled([
+    composeServices({ config, logger, registry, heartbeat }).then((services) => {
+      closers.push(() => services.close());
+      return services;
+    }),
+    startTemporal({
+      executable: config.tools.temporal, databaseFile: join(config.home, 'temporal.db'), logFile: join(config.home, 'temporal.log'),
+      port: config.ports.temporal || undefined, uiPort: config.ports.temporalUi || undefined,
+    }).then((temporal) => {
+      closers.push(() => temporal.stop());
+      return temporal;
+    }),
+  ]);
+  const [services, temporal] = started;
+  if (services.status === 'rejected') throw services.reason;
+  if (temporal.status === 'rejected') throw temporal.reason;
+  return [services.value, temporal.value];
+}
