@@ -1,0 +1,44 @@
+/** What the main thread and the writer's thread say to each other. */
+import { StemmaError, type Boundary, type ErrorCode } from '../../../core/errors.js';
+
+export interface WriterOptions {
+  readonly run: string;
+  readonly file: string;
+  /** Appends that would grow the file beyond this are DISK_FULL; 0 is no limit. */
+  readonly maxFileBytes: number;
+}
+
+/** Appends that become one commit. Event i has ids[16i..], streams[i], crcs[i] and the next lengths[i] of `bytes`. */
+export interface CommitGroup {
+  readonly kind: 'commit';
+  /** Events of each append. */
+  readonly counts: Uint32Array;
+  readonly ids: Uint8Array;
+  readonly streams: readonly string[];
+  readonly crcs: Uint32Array;
+  readonly lengths: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+export type ToWriter = CommitGroup | { readonly kind: 'close' };
+
+export interface WireError {
+  readonly boundary: Boundary;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export type FromWriter =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'refused'; readonly error: WireError }
+  /** One entry an append: null is durable. */
+  | { readonly kind: 'committed'; readonly results: readonly (WireError | null)[] };
+
+export function toWire({ boundary, code, message, remedy }: StemmaError): WireError {
+  return { boundary, code, message, remedy };
+}
+
+export function fromWire({ boundary, code, message, remedy }: WireError): StemmaError {
+  return new StemmaError(boundary, code, message, remedy);
+}

@@ -1,0 +1,99 @@
+/** The writer's thread: holds the lock and the only writing connection; one message, one fsynced commit. */
+import { existsSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { StemmaError } from '../../../core/errors.js';
+import { prepareCommit } from './embedded-commit.js';
+import { checkFormat, createSchema, logError, makeDurable } from './embedded-file.js';
+import { toWire, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
+
+/** Covers a predecessor that is still being torn down by the kernel. */
+const LOCK_TIMEOUT_MS = 500;
+const CACHE_KIB = 65_536;
+/** 16 MiB of WAL between checkpoints: fewer rewrites of the same pages than with the default of 4 MiB. */
+const CHECKPOINT_PAGES = 4_000;
+
+/** A file of its own, held in an open transaction: the kernel lets go of it when the process dies, however it dies. */
+function takeLock({ run, file }: WriterOptions): Database.Database {
+  const lockFile = file.replace(/\.sqlite$/, '.lock');
+  const lock = new Database(lockFile, { timeout: LOCK_TIMEOUT_MS });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!(error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY'))) throw logError(error, lockFile);
+    throw new StemmaError('log', 'LOCKED', `the log of run ${run} is being written by ${holderOf(file)}`,
+      'The embedded log has one writer process: stop that one, or use --log kafka://host:port for several processes.', error);
+  }
+}
+
+function holderOf(file: string): string {
+  try {
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      const row = db.prepare<[], { pid: number; host: string; since: string }>('SELECT pid, host, since FROM writer').get();
+      return row ? `process ${row.pid} on ${row.host} since ${row.since}` : 'another process';
+    } finally {
+      db.close();
+    }
+  } catch {
+    return 'another process';
+  }
+}
+
+/** Through a read-only connection, so that a damaged file is left exactly as it was found. */
+function isCreated(file: string): boolean {
+  if (!existsSync(file) || statSync(file).size === 0) return false;
+  const db = new Database(file, { readonly: true });
+  try {
+    return checkFormat(db, file, true) === 'log';
+  } finally {
+    db.close();
+  }
+}
+
+function openWriter(options: WriterOptions): Database.Database {
+  const { file, maxFileBytes } = options;
+  const created = isCreated(file);
+  const db = new Database(file);
+  makeDurable(db);
+  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  if (maxFileBytes > 0) db.pragma(`max_page_count = ${Math.max(1, Math.floor(maxFileBytes / Number(db.pragma('page_size', { simple: true }))))}`);
+  if (!created) createSchema(db, file);
+  db.transaction(() => {
+    db.prepare('DELETE FROM writer').run();
+    db.prepare('INSERT INTO writer(pid, host, since) VALUES (?, ?, ?)').run(process.pid, hostname(), new Date().toISOString());
+  })();
+  return db;
+}
+
+function serve(options: WriterOptions): void {
+  const port = parentPort!;
+  const say = (message: FromWriter): void => port.postMessage(message);
+  let lock: Database.Database | undefined;
+  try {
+    lock = takeLock(options);
+    const held = lock;
+    const db = openWriter(options);
+    const commit = prepareCommit(db, options.file);
+    port.on('message', (message: ToWriter) => {
+      if (message.kind === 'commit') {
+        say({ kind: 'committed', results: commit(message) });
+        return;
+      }
+      db.close();
+      held.close();
+      port.close();
+    });
+    say({ kind: 'ready' });
+  } catch (error) {
+    lock?.close();
+    say({ kind: 'refused', error: toWire(logError(error, options.file)) });
+    port.close();
+  }
+}
+
+serve(workerData as WriterOptions);

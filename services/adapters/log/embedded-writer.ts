@@ -1,0 +1,174 @@
+/**
+ * The main thread's side of the writer: appends wait while a commit is in flight, and all that wait go into the next one.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
+import { StemmaError } from '../../../core/errors.js';
+import { Event } from '../../../proto/gen/stemma/v1/events.js';
+import { packageRoot } from '../../runtime/package-root.js';
+import { fromWire, type CommitGroup, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
+
+/** Bounds one commit's time and memory. */
+const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+const ID_BYTES = 16;
+const ID_HEX = /^[0-9a-f]{32}$/;
+
+interface Append {
+  readonly events: readonly Event[];
+  readonly encoded: readonly Uint8Array[];
+  readonly size: number;
+  readonly resolve: () => void;
+  readonly reject: (error: StemmaError) => void;
+}
+
+export interface LogWriter {
+  append(events: readonly Event[]): Promise<void>;
+  /** Commits what is queued, then lets go of the file and its lock. */
+  close(): Promise<void>;
+}
+
+/** LOCKED, CORRUPT, DISK_FULL, INVALID or UNSUPPORTED where the file cannot be written. */
+export async function startWriter(options: WriterOptions, onCommit: () => void): Promise<LogWriter> {
+  const worker = new Worker(workerFile(), { workerData: options, name: `log ${options.run}` });
+  await ready(worker);
+  return new GroupCommit(worker, options, onCommit);
+}
+
+/** Beside this file when compiled; from source (tests) the compiled one, for a thread gets no TypeScript loader. */
+function workerFile(): URL {
+  const beside = new URL('./embedded-worker.js', import.meta.url);
+  if (existsSync(fileURLToPath(beside))) return beside;
+  const compiled = join(packageRoot(), 'dist', 'services', 'adapters', 'log', 'embedded-worker.js');
+  if (!existsSync(compiled)) throw new StemmaError('setup', 'NOT_FOUND', `${compiled} is missing`, 'Compile first: npm run build.');
+  return pathToFileURL(compiled);
+}
+
+function ready(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', (error) => reject(died(error.message)));
+    worker.once('exit', (code) => reject(died(`exit code ${code}`)));
+    worker.once('message', (message: FromWriter) => {
+      worker.removeAllListeners('error').removeAllListeners('exit');
+      if (message.kind === 'refused') reject(fromWire(message.error));
+      else resolve();
+    });
+  });
+}
+
+function died(why: string): StemmaError {
+  return new StemmaError('log', 'UNAVAILABLE', `the log's writer thread died: ${why}`, 'Start this process again; acknowledged events are safe.');
+}
+
+class GroupCommit implements LogWriter {
+  private queue: Append[] = [];
+  private inFlight: readonly Append[] = [];
+  private failure: StemmaError | null = null;
+  private closing: Promise<void> | null = null;
+  private drained: () => void = () => undefined;
+
+  constructor(private readonly worker: Worker, private readonly options: WriterOptions, private readonly onCommit: () => void) {
+    worker.on('message', (message: FromWriter) => this.onMessage(message));
+    worker.on('error', (error) => this.fail(died(error.message)));
+    worker.on('exit', (code) => this.fail(died(`exit code ${code}`)));
+    worker.unref();
+  }
+
+  append(events: readonly Event[]): Promise<void> {
+    const refusal = this.failure ?? (this.closing ? closed(this.options.run) : null);
+    if (refusal) return Promise.reject(refusal);
+    if (events.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      for (const { id } of events) {
+        if (!ID_HEX.test(id)) throw new StemmaError('log', 'INVALID', `"${id}" is no event id`, 'Ids are 32 hex digits (eventId).');
+      }
+      const encoded = events.map((event) => Event.encode(event).finish());
+      const size = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
+      this.queue.push({ events, encoded, size, resolve, reject });
+      this.send();
+    });
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.drain();
+    return this.closing;
+  }
+
+  private async drain(): Promise<void> {
+    if (this.failure) return;
+    if (this.inFlight.length > 0) await new Promise<void>((resolve) => { this.drained = resolve; });
+    if (this.failure) return;
+    const exited = new Promise((resolve) => this.worker.once('exit', resolve));
+    this.worker.ref();
+    this.worker.postMessage({ kind: 'close' } satisfies ToWriter);
+    await exited;
+  }
+
+  private send(): void {
+    if (this.inFlight.length > 0 || this.queue.length === 0) return;
+    this.inFlight = this.takeGroup();
+    const group = encodeGroup(this.inFlight);
+    // Alive while something is owed; otherwise the thread does not keep the process from ending.
+    this.worker.ref();
+    this.worker.postMessage(group, [group.bytes.buffer as ArrayBuffer]);
+  }
+
+  private takeGroup(): Append[] {
+    let size = 0;
+    const over = this.queue.findIndex((append, index) => {
+      size += append.size;
+      return index > 0 && size > MAX_GROUP_BYTES;
+    });
+    return this.queue.splice(0, over === -1 ? this.queue.length : over);
+  }
+
+  private onMessage(message: FromWriter): void {
+    if (message.kind !== 'committed') return;
+    const done = this.inFlight;
+    this.inFlight = [];
+    this.send();
+    if (this.inFlight.length === 0) {
+      this.worker.unref();
+      this.drained();
+    }
+    message.results.forEach((error, index) => (error ? done[index]!.reject(fromWire(error)) : done[index]!.resolve()));
+    this.onCommit();
+  }
+
+  private fail(error: StemmaError): void {
+    this.failure ??= this.closing ? closed(this.options.run) : error;
+    const lost = [...this.inFlight, ...this.queue];
+    this.inFlight = [];
+    this.queue = [];
+    for (const append of lost) append.reject(this.failure);
+    this.drained();
+  }
+}
+
+function closed(run: string): StemmaError {
+  return new StemmaError('log', 'UNAVAILABLE', `the log of run ${run} is closed`, 'Open it again.');
+}
+
+function encodeGroup(appends: readonly Append[]): CommitGroup {
+  const events = appends.flatMap((append) => append.events);
+  const encoded = appends.flatMap((append) => append.encoded);
+  const bytes = new Uint8Array(appends.reduce((sum, append) => sum + append.size, 0));
+  let offset = 0;
+  for (const part of encoded) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  const ids = Buffer.alloc(events.length * ID_BYTES);
+  ids.write(events.map((event) => event.id).join(''), 'hex');
+  return {
+    kind: 'commit',
+    counts: Uint32Array.from(appends, (append) => append.events.length),
+    ids,
+    streams: events.map((event) => event.stream),
+    crcs: Uint32Array.from(encoded, (part) => crc32(part)),
+    lengths: Uint32Array.from(encoded, (part) => part.length),
+    bytes,
+  };
+}
