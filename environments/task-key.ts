@@ -28,25 +28,36 @@ export function splitOfPrompt(prompt: string): Split {
 
 export function formatTaskId(space: KeySpace, split: Split, index: number, variant: string): string {
   if (!Number.isSafeInteger(index) || index < 0) throw invalid(`task index ${index} of ${space.domain} is not a whole number ≥ 0`);
-  return `${space.domain}/${split}/${resolveVariant(space, split, index, variant)}/${index}`;
+  const place = space.variants.includes(variant) ? { variant, index } : placeInMixture(space, variant, index);
+  return `${space.domain}/${split}/${place.variant}/${place.index}`;
 }
 
-/** A variant stands for itself; a mixture draws one by index. */
-function resolveVariant(space: KeySpace, split: Split, index: number, name: string): string {
-  if (space.variants.includes(name)) return name;
+/** Mixtures repeat a cycle of this many tasks. */
+const CYCLE = 100;
+
+/**
+ * Which variant the mixture's index-th task has, and how many of that variant came before it: shares are exact in every
+ * cycle, and different indices of a mixture are different tasks.
+ */
+function placeInMixture(space: KeySpace, name: string, index: number): { readonly variant: string; readonly index: number } {
   const mixture = space.mixtures[name];
   if (mixture === undefined) {
     const known = [...space.variants, ...Object.keys(space.mixtures)].map((entry) => `"${entry}"`).join(', ');
     throw invalid(`unknown variant "${name}" of ${space.domain}; known: ${known}`);
   }
-  const shares = Object.entries(mixture).filter(([, share]) => share > 0);
-  const total = shares.reduce((sum, [, share]) => sum + share, 0);
-  let point = (randomOf(space.seed, space.domain, split, 'mixture', name, index).below(2 ** 30) / 2 ** 30) * total;
-  for (const [variant, share] of shares) {
-    point -= share;
-    if (point < 0) return variant;
-  }
-  return (shares[shares.length - 1] as [string, number])[0];
+  const cycle = randomOf(space.seed, space.domain, 'mixture', name).shuffled(apportion(mixture));
+  const variant = cycle[index % CYCLE] as string;
+  const before = (to: number): number => cycle.slice(0, to).filter((entry) => entry === variant).length;
+  return { variant, index: Math.floor(index / CYCLE) * before(CYCLE) + before(index % CYCLE) };
+}
+
+/** CYCLE places by shares: whole parts, then the largest remainders. */
+function apportion(mixture: Mixtures[string]): string[] {
+  const total = Object.values(mixture).reduce((sum, share) => sum + share, 0);
+  const quotas = Object.entries(mixture).map(([variant, share]) => ({ variant, quota: (share / total) * CYCLE }));
+  const places = quotas.flatMap(({ variant, quota }) => new Array<string>(Math.floor(quota)).fill(variant));
+  const byRemainder = quotas.slice().sort((a, b) => (b.quota % 1) - (a.quota % 1));
+  return [...places, ...byRemainder.slice(0, CYCLE - places.length).map(({ variant }) => variant)];
 }
 
 export function parseTaskId(space: KeySpace, id: string): TaskKey {
@@ -58,13 +69,28 @@ export function parseTaskId(space: KeySpace, id: string): TaskKey {
   return { split: split as Split, variant: variant as string, index: Number(digits) };
 }
 
-/** Draws until the prompt belongs to the key's split: five draws on average for `evaluate`. */
+/** For large spaces. Draws until the prompt belongs to the key's split: five draws on average for `evaluate`. */
 export function drawForSplit<T extends { readonly prompt: string }>(space: KeySpace, key: TaskKey, draw: (random: Random) => T): T {
   for (let attempt = 0; attempt < 10_000; attempt++) {
     const drawn = draw(randomOf(space.seed, space.domain, key.split, key.variant, key.index, attempt));
     if (splitOfPrompt(drawn.prompt) === key.split) return drawn;
   }
   throw invalid(`no ${key.split} task of ${space.domain}/${key.variant} was found in 10000 draws`);
+}
+
+/** For small spaces: all tasks of a variant, shuffled; none repeats before all were given. Made on first use. */
+export function poolForSplit<T extends { readonly prompt: string }>(enumerate: (variant: string) => readonly T[]): (space: KeySpace, key: TaskKey) => T {
+  const pools = new Map<string, readonly T[]>();
+  return (space, key) => {
+    const name = `${key.split}/${key.variant}`;
+    let pool = pools.get(name);
+    if (pool === undefined) {
+      const tasks = enumerate(key.variant).filter((task) => splitOfPrompt(task.prompt) === key.split);
+      pool = randomOf(space.seed, space.domain, name).shuffled(tasks);
+      pools.set(name, pool);
+    }
+    return pool[key.index % pool.length] as T;
+  };
 }
 
 function invalid(message: string): StemmaError {

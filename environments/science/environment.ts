@@ -4,11 +4,11 @@ import { makeEnvironment } from '../domain.js';
 import type { CallOutcome, DomainEnvironment, EpisodeState, Judgement } from '../domain.js';
 import { hashKey } from '../random.js';
 import type { RawSettings } from '../settings.js';
-import { drawForSplit } from '../task-key.js';
+import { poolForSplit } from '../task-key.js';
 import { answerTurn, callTurn } from '../turn.js';
 import { DIGITS } from '../words.js';
 import { EXPRESSION_PROBLEM_WORDS, evaluateExpression } from './expression.js';
-import { SCIENCE_WORDS, drawProblem } from './problems.js';
+import { SCIENCE_WORDS, enumerateProblems } from './problems.js';
 import type { Problem } from './problems.js';
 import { SCIENCE_VARIANTS, readScienceSettings } from './settings.js';
 
@@ -21,7 +21,7 @@ export function createScienceEnvironment(raw: RawSettings): DomainEnvironment {
   return makeEnvironment<Problem, World>({
     domain: 'science', revision: 1, settings, variants: SCIENCE_VARIANTS, tools: ['code'],
     vocabulary: [...SCIENCE_WORDS, ...DIGITS, ...EXPRESSION_PROBLEM_WORDS, 'code', 'no', 'tool'],
-    create: (space, key) => drawForSplit(space, key, (random) => drawProblem(random, key.variant, settings)),
+    create: poolForSplit((variant) => enumerateProblems(variant, settings)),
     world: (_problem, protocol) => ({ toolsAllowed: protocol !== NO_TOOLS }),
     call: (_problem, state, call) => calculate(state, call.words),
     judge,

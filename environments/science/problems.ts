@@ -1,5 +1,4 @@
 /** Graded formula and unit problems. Results are whole numbers; every expression is what an expert would compute. */
-import type { Random } from '../random.js';
 import { spellNumber } from './numbers.js';
 import type { ScienceSettings } from './settings.js';
 
@@ -61,54 +60,67 @@ export const SCIENCE_WORDS: readonly string[] = [...new Set([
   ...CONVERSIONS.flatMap(({ large, small }) => [large, small]),
 ])];
 
-export function drawProblem(random: Random, variant: string, settings: ScienceSettings): Problem {
-  if (variant === 'grade-2') return drawConversion(random, settings.maxConverted);
-  const chosen = random.pick(FORMULAS);
-  const a = random.between(2, settings.maxFactor);
-  const b = random.between(2, settings.maxFactor);
-  return variant === 'grade-1' ? drawFormula(random, chosen, [a, b]) : drawTwoStep(random, chosen, [a, b]);
+/** Every problem of a grade. */
+export function enumerateProblems(variant: string, settings: ScienceSettings): Problem[] {
+  if (variant === 'grade-2') return CONVERSIONS.flatMap((conversion) => range(2, settings.maxConverted).flatMap((amount) => conversions(conversion, amount)));
+  const factors = range(2, settings.maxFactor);
+  const make = variant === 'grade-1' ? formulaProblems : twoStepProblems;
+  return FORMULAS.flatMap((chosen) => factors.flatMap((a) => factors.flatMap((b) => make(chosen, a, b))));
 }
 
-/** `solve speed 7 km/h time 8 h find distance`, or backwards: `solve distance 5 6 km time 8 h find speed`. */
-function drawFormula(random: Random, { product, left, right }: Formula, [a, b]: readonly [number, number]): Problem {
-  const unknown = random.below(3);
-  if (unknown === 0) {
-    const given = random.shuffled([given1(left, a), given1(right, b)]);
-    return problem(['solve', ...given, 'find', product.name], { words: `${spellNumber(a)} * ${spellNumber(b)}`, value: a * b, unit: product.unit });
-  }
-  const [known, knownValue, sought, soughtValue] = unknown === 1 ? [right, b, left, a] as const : [left, a, right, b] as const;
-  const given = random.shuffled([given1(product, a * b), given1(known, knownValue)]);
-  const expression = `${spellNumber(a * b)} / ${spellNumber(knownValue)}`;
-  return problem(['solve', ...given, 'find', sought.name], { words: expression, value: soughtValue, unit: sought.unit });
+/** `solve speed 7 km/h time 8 h find distance`, or backwards: `solve distance 5 6 km time 8 h find speed`; either order of what is given. */
+function formulaProblems({ product, left, right }: Formula, a: number, b: number): Problem[] {
+  const forwards = { words: `${spellNumber(a)} * ${spellNumber(b)}`, value: a * b, unit: product.unit };
+  const backwards = (known: number, value: number, unit: string): Result => ({ words: `${spellNumber(a * b)} / ${spellNumber(known)}`, value, unit });
+  return [
+    ...eitherOrder(stated(left, a), stated(right, b), product.name, forwards),
+    ...eitherOrder(stated(product, a * b), stated(right, b), left.name, backwards(b, a, left.unit)),
+    ...eitherOrder(stated(product, a * b), stated(left, a), right.name, backwards(a, b, right.unit)),
+  ];
+}
+
+function eitherOrder(one: string, other: string, sought: string, result: Result): Problem[] {
+  return [problem(['solve', one, other, 'find', sought], result), problem(['solve', other, one, 'find', sought], result)];
 }
 
 /** `… start 4 km find distance` adds an offset; `… then 5 h find distance` adds a second leg at the same rate. */
-function drawTwoStep(random: Random, { product, left, right }: Formula, [a, b]: readonly [number, number]): Problem {
-  const c = random.between(2, 9);
-  const given = [given1(left, a), given1(right, b)];
-  if (random.below(2) === 0) {
-    const words = `${spellNumber(a)} * ${spellNumber(b)} + ${spellNumber(c)}`;
-    return problem(['solve', ...given, 'start', `${spellNumber(c)} ${product.unit}`, 'find', product.name], { words, value: a * b + c, unit: product.unit });
-  }
-  const words = `${spellNumber(a)} * ( ${spellNumber(b)} + ${spellNumber(c)} )`;
-  return problem(['solve', ...given, 'then', `${spellNumber(c)} ${right.unit}`, 'find', product.name], { words, value: a * (b + c), unit: product.unit });
+function twoStepProblems({ product, left, right }: Formula, a: number, b: number): Problem[] {
+  const rate = ['solve', stated(left, a), stated(right, b)];
+  return range(2, 9).flatMap((c) => {
+    const offset = { words: `${spellNumber(a)} * ${spellNumber(b)} + ${spellNumber(c)}`, value: a * b + c, unit: product.unit };
+    const legs = { words: `${spellNumber(a)} * ( ${spellNumber(b)} + ${spellNumber(c)} )`, value: a * (b + c), unit: product.unit };
+    return [
+      problem([...rate, 'start', `${spellNumber(c)} ${product.unit}`, 'find', product.name], offset),
+      problem([...rate, 'then', `${spellNumber(c)} ${right.unit}`, 'find', product.name], legs),
+    ];
+  });
 }
 
-/** `convert 3 h to min`, or `convert 1 8 0 min to h`. */
-function drawConversion(random: Random, maxConverted: number): Problem {
-  const { large, small, factor } = random.pick(CONVERSIONS);
-  const amount = random.between(2, maxConverted);
-  const down = random.below(2) === 0;
-  const [from, to, given, value] = down ? [large, small, amount, amount * factor] as const : [small, large, amount * factor, amount] as const;
-  const words = `${spellNumber(given)} ${down ? '*' : '/'} ${spellNumber(factor)}`;
-  return problem(['convert', spellNumber(given), from, 'to', to], { words, value, unit: to });
+/** `convert 3 h to min`, and `convert 1 8 0 min to h`. */
+function conversions({ large, small, factor }: (typeof CONVERSIONS)[number], amount: number): Problem[] {
+  const down = { words: `${spellNumber(amount)} * ${spellNumber(factor)}`, value: amount * factor, unit: small };
+  const up = { words: `${spellNumber(amount * factor)} / ${spellNumber(factor)}`, value: amount, unit: large };
+  return [
+    problem(['convert', spellNumber(amount), large, 'to', small], down),
+    problem(['convert', spellNumber(amount * factor), small, 'to', large], up),
+  ];
 }
 
-function given1(quantity: Quantity, value: number): string {
+function range(low: number, high: number): number[] {
+  return Array.from({ length: high - low + 1 }, (_, i) => low + i);
+}
+
+function stated(quantity: Quantity, value: number): string {
   return `${quantity.name} ${spellNumber(value)} ${quantity.unit}`;
 }
 
-function problem(prompt: readonly string[], result: { readonly words: string; readonly value: number; readonly unit: string }): Problem {
+interface Result {
+  readonly words: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+function problem(prompt: readonly string[], result: Result): Problem {
   const value = spellNumber(result.value);
   return { prompt: prompt.join(' '), answer: `${value} ${result.unit}`, expression: result.words, value };
 }

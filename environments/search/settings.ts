@@ -1,4 +1,4 @@
-import { integerSetting, mixturesSetting, readSettings } from '../settings.js';
+import { integerSetting, mixturesSetting, numberSetting, readSettings } from '../settings.js';
 import type { Mixtures, RawSettings } from '../settings.js';
 
 /** Hops from the anchor page; `masked` anchors are described and must be searched for. */
@@ -10,6 +10,8 @@ export interface SearchSettings {
   readonly pages: number;
   /** Links out of each page, and into each page. */
   readonly links: number;
+  /** Share of demonstrations that ask read_page for one link instead of the whole page. */
+  readonly queryShare: number;
   readonly mixtures: Mixtures;
 }
 
@@ -17,6 +19,7 @@ const RULES = {
   seed: integerSetting(1, 0, 2 ** 31 - 1),
   pages: integerSetting(180, 150, 192),
   links: integerSetting(3, 2, 5),
+  queryShare: numberSetting(0.3, 0, 1),
   mixtures: mixturesSetting(
     { '': { '1-hop': 1, '2-hop': 1, '1-hop-masked': 1, '2-hop-masked': 1, '3-hop': 1 }, easy: { '1-hop': 3, '1-hop-masked': 2, '2-hop': 1 } },
     SEARCH_VARIANTS,

@@ -2,7 +2,6 @@
  * Controlled walks over the page graph become questions. A walk never revisits a page, and the answer of a longer walk
  * is no direct link of its start, so that no shorter path gives it away.
  */
-import type { Random } from '../random.js';
 import type { Page, PageGraph } from './graph.js';
 
 /** One accepted transition: the record that justifies a hop. */
@@ -21,28 +20,20 @@ export interface Walk {
   readonly answer: string;
 }
 
-export function drawWalk(graph: PageGraph, random: Random, hopCount: number): Walk {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    const walk = tryWalk(graph, random, hopCount);
-    if (walk !== null && walkHolds(graph, walk)) return walk;
-  }
-  throw new RangeError(`no walk of ${hopCount} hops was found in this page graph`);
+/** Every accepted walk of `hopCount` hops, in corpus order. */
+export function enumerateWalks(graph: PageGraph, hopCount: number): Walk[] {
+  return graph.pages.flatMap((start) => extend(graph, start, [], hopCount))
+    .map((hops) => ({ start: (hops[0] as Hop).page, hops, answer: (hops[hops.length - 1] as Hop).target }))
+    .filter((walk) => walkHolds(graph, walk));
 }
 
-function tryWalk(graph: PageGraph, random: Random, hopCount: number): Walk | null {
-  const start = random.pick(graph.pages);
-  const visited = new Set([start.title]);
-  const hops: Hop[] = [];
-  let page: Page = start;
-  while (hops.length < hopCount) {
-    const candidates = page.links.filter((link) => !visited.has(link.target));
-    if (candidates.length === 0) return null;
-    const link = random.pick(candidates);
-    hops.push({ page: page.title, relation: link.relation, target: link.target, clause: `${link.relation} ${link.target}` });
-    visited.add(link.target);
-    page = graph.byTitle.get(link.target) as Page;
-  }
-  return { start: start.title, hops, answer: page.title };
+function extend(graph: PageGraph, page: Page, hops: readonly Hop[], hopCount: number): (readonly Hop[])[] {
+  if (hops.length === hopCount) return [hops];
+  const visited = [page.title, ...hops.map((hop) => hop.page)];
+  return page.links.filter((link) => !visited.includes(link.target)).flatMap((link) => {
+    const hop: Hop = { page: page.title, relation: link.relation, target: link.target, clause: `${link.relation} ${link.target}` };
+    return extend(graph, graph.byTitle.get(link.target) as Page, [...hops, hop], hopCount);
+  });
 }
 
 /** The verifier of the walk itself: every hop is stated by the page it leaves, nothing is visited twice, no shortcut. */
