@@ -14,7 +14,7 @@ export interface SidecarSpec {
   readonly blobsDirectory: string;
   /** Torch threads: part of the fingerprint, because sums depend on it. */
   readonly threads: number;
-  readonly device?: 'cpu' | 'cuda';
+  readonly device?: 'cpu' | 'cuda' | 'auto';
   /** Everything it prints is appended here. */
   readonly logFile?: string;
   readonly onLog?: (line: string) => void;
