@@ -113,7 +113,7 @@ async function makeDirectory(directory: string): Promise<void> {
   const last = dirname(topmostMade ?? directory);
   for (let parent = dirname(directory); ; parent = dirname(parent)) {
     await sync(parent);
-    if (parent === last) return;
+    if (parent === last || parent === dirname(parent)) return;
   }
 }
 
@@ -157,7 +157,7 @@ function blobError(error: unknown, file: string): StemmaError {
     case 'ENOENT': return as('NOT_FOUND', `blob file ${file} is missing`, 'Restore the blob directory of this run from a copy.');
     case 'ENOSPC': case 'EDQUOT': return as('DISK_FULL', `no space left to write ${file}`, 'Free space on that disk and try again.');
     case 'EACCES': case 'EPERM': case 'EROFS': case 'ENOTDIR':
-      return as('INVALID', `cannot use ${file}: ${message}`, 'Give --home a directory this user may write to.');
+      return as('INVALID', `cannot use ${file}: ${message}`, 'Check that it is a directory and that this user may write there.');
     default: return as('UNAVAILABLE', `the disk failed at ${file}: ${message}`, 'Check the disk and try again.');
   }
 }
