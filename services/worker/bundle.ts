@@ -7,42 +7,46 @@ import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, type Logger } from '@temporalio/worker';
 import { StemmaError } from '../../core/errors.js';
 import { packageRoot } from '../runtime/package-root.js';
+
+/** Tests run from the sources, everything else from dist/. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+const SOURCES = EXTENSION === '.ts' ? packageRoot() : join(packageRoot(), 'dist');
+const BUNDLE_FILE = join(packageRoot(), 'dist', 'workflow-bundle.js');
 
 export interface WorkflowBundle {
   readonly code: string;
 }
 
-/** From the prebuilt file where it fits the compiled workflows, else built now. */
-export async function loadWorkflowBundle(root: string = packageRoot()): Promise<WorkflowBundle> {
-  const digest = await sourcesDigest(root);
-  const prebuilt = await readFile(bundleFile(root), 'utf8').catch(() => '');
-  return prebuilt.startsWith(header(digest)) ? { code: prebuilt } : buildBundle(root);
+/** From the prebuilt file where it fits the workflows, else built now: about a second. */
+export async function loadWorkflowBundle(): Promise<WorkflowBundle> {
+  const digest = await sourcesDigest();
+  const prebuilt = await readFile(BUNDLE_FILE, 'utf8').catch(() => '');
+  return prebuilt.startsWith(header(digest)) ? { code: prebuilt } : buildWorkflowBundle();
 }
 
 /** Writes dist/workflow-bundle.js whole or not at all; returns its path. */
-export async function prebuildWorkflowBundle(root: string = packageRoot()): Promise<string> {
-  const digest = await sourcesDigest(root);
-  const { code } = await buildBundle(root);
-  const partial = `${bundleFile(root)}.${process.pid}.partial`;
+export async function prebuildWorkflowBundle(): Promise<string> {
+  const digest = await sourcesDigest();
+  const { code } = await buildWorkflowBundle();
+  const partial = `${BUNDLE_FILE}.${process.pid}.partial`;
   await writeFile(partial, `${header(digest)}${code}`);
-  await rename(partial, bundleFile(root));
-  return bundleFile(root);
+  await rename(partial, BUNDLE_FILE);
+  return BUNDLE_FILE;
 }
 
-async function buildBundle(root: string): Promise<WorkflowBundle> {
+/** INVALID, naming the module, if a workflow imports what the sandbox cannot hold. */
+export async function buildWorkflowBundle(workflowsPath: string = join(SOURCES, 'workflows', `index${EXTENSION}`)): Promise<WorkflowBundle> {
+  const said: string[] = [];
   try {
-    const { code } = await bundleWorkflowCode({ workflowsPath: join(root, 'dist', 'workflows', 'index.js'), logger: silent() });
+    const { code } = await bundleWorkflowCode({ workflowsPath, logger: collecting(said) });
     return { code };
   } catch (error) {
-    throw new StemmaError('temporal', 'INVALID', `the workflows cannot be bundled: ${(error as Error).message}`, 'Workflows import activities as types only, and nothing of Node.', error);
+    const why = [(error as Error).message, ...said].join('\n');
+    throw new StemmaError('temporal', 'INVALID', `the workflows cannot be bundled: ${why}`, 'Workflows import activities as types only, and nothing of Node.', error);
   }
-}
-
-function bundleFile(root: string): string {
-  return join(root, 'dist', 'workflow-bundle.js');
 }
 
 function header(digest: string): string {
@@ -50,23 +54,25 @@ function header(digest: string): string {
   return `/* stemma workflows ${digest} */`;
 }
 
-/** Of all compiled code a workflow may import, and of the SDK's version. */
-async function sourcesDigest(root: string): Promise<string> {
+/** Of all code a workflow may import, and of the SDK's version. */
+async function sourcesDigest(): Promise<string> {
   const hash = createHash('sha256');
   hash.update((createRequire(import.meta.url)('@temporalio/workflow/package.json') as { version: string }).version);
   for (const folder of ['workflows', 'core']) {
-    const directory = join(root, 'dist', folder);
-    const files = await readdir(directory, { recursive: true }).catch(() => [] as string[]);
-    for (const file of files.filter((name) => name.endsWith('.js')).sort()) {
+    const directory = join(SOURCES, folder);
+    const files = await readdir(directory, { recursive: true });
+    for (const file of files.filter((name) => name.endsWith(EXTENSION)).sort()) {
       hash.update(`${folder}/${file}\n`).update(await readFile(join(directory, file)));
     }
   }
   return hash.digest('hex');
 }
 
-function silent(): { log(): void; trace(): void; debug(): void; info(): void; warn(): void; error(): void } {
+/** The bundler says which module is at fault in its log, not in its error. */
+function collecting(said: string[]): Logger {
   const nothing = (): void => undefined;
-  return { log: nothing, trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+  const keep = (message: string): void => void said.push(message);
+  return { log: nothing, trace: nothing, debug: nothing, info: nothing, warn: nothing, error: keep };
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
