@@ -1,0 +1,61 @@
+import { Command } from 'commander';
+import { StemmaError } from '../../../core/errors.js';
+import { checkLedger } from '../../../core/projection/ledger.js';
+import type { RunView } from '../../../core/projection/run-view.js';
+import type { BlobRef } from '../../../proto/gen/stemma/v1/events.js';
+import type { CliDeps } from '../deps.js';
+import { Exit } from '../failure.js';
+import type { Stores } from '../platform.js';
+import { readRun } from '../run-reader.js';
+import { withStores } from '../with-stores.js';
+
+export function verifyCommand(deps: CliDeps): Command {
+  return new Command('verify')
+    .description('audit a run: every episode accounted for, every blob there and unaltered')
+    .argument('<run>', 'a run id')
+    .action((run: string) => withStores(deps, (stores) => verify(deps, stores, run)));
+}
+
+async function verify(deps: CliDeps, stores: Stores, run: string): Promise<void> {
+  const { view } = await readRun(stores, run, 'episodes');
+  const refs = blobsOf(view);
+  const problems = [...checkLedger(view), ...(await blobProblems(stores, refs))];
+  for (const problem of problems) deps.terminal.print(problem);
+  deps.terminal.print(`${problems.length === 0 ? 'CLEAN' : `${problems.length} violations`}: ${view.requests.size} episodes, ${refs.size} blobs checked`);
+  if (problems.length > 0) throw new Exit(1);
+}
+
+/** What names each blob, by its hash. */
+function blobsOf(view: RunView): Map<string, { readonly ref: BlobRef; readonly name: string }> {
+  const refs = new Map<string, { ref: BlobRef; name: string }>();
+  const add = (ref: BlobRef | undefined, name: string): void => {
+    if (ref !== undefined && ref.sha256 !== '' && !refs.has(ref.sha256)) refs.set(ref.sha256, { ref, name });
+  };
+  add(view.run.created?.manifest, 'the manifest');
+  for (const [stage, { started, result }] of view.run.stages) {
+    add(started.parent?.weights, `the parent weights of ${stage}`);
+    add(result?.weights, `the result of ${stage}`);
+  }
+  for (const [stage, facts] of view.stages) {
+    for (const { dataset, blob } of facts.datasets) add(blob, `dataset ${dataset} of ${stage}`);
+    for (const { step, batch } of facts.closed) add(batch, `the batch of step ${step} of ${stage}`);
+    for (const { step, snapshot } of facts.snapshots) add(snapshot, `the snapshot of step ${step} of ${stage}`);
+    for (const { step, weights } of facts.published) add(weights, `the weights published at step ${step} of ${stage}`);
+  }
+  for (const [episode, facts] of view.episodes) for (const { scores } of facts.scores) add(scores, `the scores of episode ${episode}`);
+  return refs;
+}
+
+/** One after another: blobs are large and are hashed whole. */
+async function blobProblems(stores: Stores, refs: ReturnType<typeof blobsOf>): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { ref, name } of refs.values()) {
+    try {
+      await stores.blobs.get(ref);
+    } catch (error) {
+      if (!(error instanceof StemmaError)) throw error;
+      problems.push(`${name}: ${error.message}`);
+    }
+  }
+  return problems;
+}

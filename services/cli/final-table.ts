@@ -1,0 +1,48 @@
+/** The table at the end: who is how good at what. Pure. */
+import { DOMAINS } from '../../core/environment.js';
+import { meanOver, routedOracle } from './outcome.js';
+import type { Accuracy, ByDomain } from './outcome.js';
+
+const ABSENT = '–';
+
+interface Row {
+  readonly name: string;
+  readonly values: ByDomain;
+}
+
+function rowsOf(accuracy: Accuracy): Row[] {
+  return [
+    { name: 'SFT', values: accuracy.sft },
+    ...DOMAINS.map((domain) => ({ name: `${domain} teacher`, values: accuracy.teachers[domain] ?? {} })),
+    { name: 'student', values: accuracy.student },
+  ];
+}
+
+function share(value: number | undefined): string {
+  return value === undefined ? ABSENT : value.toFixed(3);
+}
+
+/** A row's mean against the routed oracle's. */
+function gap(values: ByDomain, oracle: ByDomain): string {
+  const [own, best] = [meanOver(values), meanOver(oracle)];
+  if (own === undefined || best === undefined) return ABSENT;
+  const difference = own - best;
+  return `${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(3)}`;
+}
+
+/**
+ * Rows SFT, four teachers, student; columns the domains, their mean, and how far the mean is from the routed oracle
+ * (each domain's own teacher), whose own figures close the table.
+ */
+export function finalTable(accuracy: Accuracy): string {
+  const oracle = routedOracle(accuracy);
+  const header = ['accuracy', ...DOMAINS, 'mean', 'vs routed oracle'];
+  const body = rowsOf(accuracy).map(({ name, values }) =>
+    [name, ...DOMAINS.map((domain) => share(values[domain])), share(meanOver(values)), gap(values, oracle)]);
+  const last = ['routed oracle', ...DOMAINS.map((domain) => share(oracle[domain])), share(meanOver(oracle)), ''];
+  const widths = header.map((_, column) => Math.max(...[header, ...body, last].map((row) => (row[column] ?? '').length)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ').trimEnd();
+  const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
+  return [line(header), rule, ...body.map(line), rule, line(last)].join('\n');
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+/** The `stemma` command. Everything it needs of the machine room is loaded when a command first asks for it. */
+import { randomUUID } from 'node:crypto';
+import { readConfig } from '../runtime/config.js';
+import { listenForShutdown } from '../runtime/shutdown.js';
+import { runCli } from './run-cli.js';
+import { processTerminal } from './terminal.js';
+
+const code = await runCli({
+  doors: async () => (await import('../all-in-one/doors.js')).doors,
+  terminal: processTerminal(),
+  config: () => readConfig(),
+  listenForShutdown,
+  nowMs: () => performance.now(),
+  newId: () => randomUUID(),
+  exitNow: (exitCode) => process.exit(exitCode),
+}, process.argv.slice(2));
+
+// Not process.exit: what is still on its way to stdout must arrive in a pipe.
+process.exitCode = code;

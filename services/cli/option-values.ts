@@ -1,0 +1,18 @@
+import { InvalidArgumentError } from 'commander';
+
+const MAX_SEED = Number.MAX_SAFE_INTEGER;
+
+export function seedValue(text: string): number {
+  const seed = Number(text);
+  if (!/^\d+$/.test(text) || seed > MAX_SEED) throw new InvalidArgumentError('expected an integer from 0.');
+  return seed;
+}
+
+/** A JSON value, or the text itself where it is none: `0.001`, `true` and `cosine` all read as meant. */
+export function settingValue(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
