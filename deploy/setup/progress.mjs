@@ -39,6 +39,9 @@ export function createProgress(print = (line) => void process.stderr.write(`${li
         print(`  ${what}: done in ${duration(performance.now() - startedAt)}`);
         seconds[what] = (performance.now() - startedAt) / 1000;
         return result;
+      } catch (error) {
+        print(`  ${what}: failed after ${duration(performance.now() - startedAt)}`);
+        throw error;
       } finally {
         clearInterval(heartbeat);
         running.delete(what);
