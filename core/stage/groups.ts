@@ -1,4 +1,5 @@
 /** From finished episodes to the groups a step learns from: validity, dynamic sampling, replacement. Pure selection by index. */
+import { isUniform } from '../advantage/dynamic-sampling.js';
 import type { EpisodeRequest } from '../../proto/gen/stemma/v1/events.js';
 
 /** What selection needs to know of one finished episode. */
@@ -37,8 +38,7 @@ export function groupOutcomes<O extends Outcome>(outcomes: readonly O[]): Group<
 }
 
 export function isInformative<O extends Outcome>(group: Group<O>, metric: 'correct' | 'reward'): boolean {
-  const values = group.members.map((m) => (metric === 'correct' ? Number(m.correct) : m.reward));
-  return values.some((v) => v !== values[0]);
+  return !isUniform(group.members.map((m) => (metric === 'correct' ? Number(m.correct) : m.reward)));
 }
 
 /**
