@@ -19,11 +19,15 @@ export function counts(claims: Claims, event: Event): boolean {
   return role === null || claims.get(role) === event.claim;
 }
 
-/** The last claim of `role` among these events, or null. */
-export function lastClaim(stored: readonly StoredEvent[], role: string): Claimed | null {
-  for (let at = stored.length - 1; at >= 0; at -= 1) {
-    const payload = stored[at]?.event.payload;
-    if (payload?.$case === 'claimed' && payload.value.role === role) return payload.value;
+/**
+ * The newest claim of `role` among events read later, or null. `isKnown` says which ids were folded before: a copy of an
+ * earlier claim that is delivered again takes nothing over.
+ */
+export function newClaim(stored: readonly StoredEvent[], role: string, isKnown: (id: string) => boolean): Claimed | null {
+  let newest: Claimed | null = null;
+  for (const { event } of stored) {
+    const payload = event.payload;
+    if (payload?.$case === 'claimed' && payload.value.role === role && !isKnown(event.id)) newest = payload.value;
   }
-  return null;
+  return newest;
 }

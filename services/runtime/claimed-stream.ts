@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { StemmaError } from '../../core/errors.js';
-import { lastClaim } from '../../core/log/claims.js';
+import { newClaim } from '../../core/log/claims.js';
 import { openFold, type Fold, type OpenFold } from '../../core/log/fold.js';
 import { roleOf, type Payload, type Role } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
@@ -94,8 +94,8 @@ class Claim<S> implements ClaimedStream<S> {
       this.refuseIfLost();
       const since = await this.log.readStream(this.spec.stream, this.readTo);
       const last = since[since.length - 1];
-      const newest = lastClaim(since, this.spec.role);
-      if (newest && newest.claimId !== this.claimId) this.lostTo = newest.holder;
+      const newer = newClaim(since, this.spec.role, (id) => this.folded.has(id));
+      if (newer) this.lostTo = newer.holder;
       if (last) this.readTo = last.position + 1;
       this.refuseIfLost();
     });
