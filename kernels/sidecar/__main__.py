@@ -3,6 +3,7 @@
 Prints one JSON line on stdout when ready, logs JSON lines on stderr, and exits when its stdin closes.
 """
 import argparse
+import ctypes
 import json
 import os
 import sys
@@ -27,10 +28,31 @@ def _exit_with_stdin() -> None:
     os._exit(0)
 
 
+def _settle_process(threads: int) -> None:
+    """Settings the libraries read when they are loaded: call before importing torch."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    # By default a thread spins milliseconds for a partner that the kernel has put aside: with as many busy processes
+    # as cores that made a training step 20 times slower (docs/decisions/0003-sidecar-threads.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Temporaries of a few MB come and go in every step: keep them in the heap, or each is paged in anew. glibc only."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    mallopt(mmap_threshold, 32 << 20)
+    mallopt(trim_threshold, 512 << 20)
+    mallopt(top_pad, 64 << 20)
+
+
 def main() -> int:
     arguments = _arguments()
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _settle_process(arguments.threads)
     threading.Thread(target=_exit_with_stdin, name="stdin", daemon=True).start()
 
     import torch

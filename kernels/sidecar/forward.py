@@ -53,7 +53,7 @@ def hidden_states(
         qkv = F.linear(rms_norm(x, layer.input_norm, a.rms_norm_eps), layer.qkv).view(rows, heads + 2 * kv_heads, d)
         scale = torch.cat((layer.q_norm.expand(heads, d), layer.k_norm.expand(kv_heads, d)))
         qk = rms_norm(qkv[:, : heads + kv_heads], scale, a.rms_norm_eps)
-        qk = qk * cos + qk.roll(d // 2, -1) * sin
+        qk = torch.addcmul(qk * cos, qk.roll(d // 2, -1), sin)
         attended = attend(index, qk[:, :heads], qk[:, heads:], qkv[:, heads + kv_heads :])
         if select is not None and layer is weights.layers[-1]:
             x, attended = x[select], attended[select]
