@@ -147,7 +147,10 @@ async function recordScores(deps: TeacherScoringDeps, { run, purpose }: ScoringR
     missing.map(({ subject }) => ({ stream: episodeStream(run, subject.episode), role: 'scorer' as const, holder: deps.holder, run })),
     episodeFold,
   );
-  await Promise.all(missing.map(({ subject, fact }, index) => recordScore(streams[index]!, purpose, { subject, fact })));
+  // All settle first: a rejected request must not go on writing beside its own retry.
+  const outcomes = await Promise.allSettled(missing.map(({ subject, fact }, index) => recordScore(streams[index]!, purpose, { subject, fact })));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   const scored = missing.filter(({ fact }) => 'scored' in fact);
   deps.metrics.scored(purpose, scored.length, scored.reduce((sum, { subject }) => sum + subject.trajectory.generatedPositions.length, 0));
   deps.metrics.failed(purpose, missing.length - scored.length);

@@ -26,6 +26,7 @@ import { wordChat } from './word-chat.js';
 export const STAGE = 'rl-test';
 
 export interface RolloutBench {
+  readonly directory: string;
   readonly recipe: Recipe;
   readonly environments: Environments;
   readonly chat: Chat;
@@ -57,7 +58,7 @@ export async function openRolloutBench(episodesPerDomain: number): Promise<Rollo
   const metrics = createRolloutMetrics(registry);
   const warnings: string[] = [];
   const bench: RolloutBench = {
-    recipe, environments, chat, sampler, logs, registry, episodes, warnings,
+    directory, recipe, environments, chat, sampler, logs, registry, episodes, warnings,
     async newRun(run, { weights, weightsHash = 'w', greedy = false } = {}) {
       const log = await logs.open(run, 'write');
       const stage = await claimStream(log, { stream: stageStream(run, STAGE), role: 'planner', holder: 'test', run }, stageFold);

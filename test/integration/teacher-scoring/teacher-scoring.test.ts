@@ -52,7 +52,7 @@ const route: RouteScorer = async ({ purpose, domain }) => {
 
 describe('teacher scoring', () => {
   let bench: RolloutBench;
-  beforeAll(async () => { bench = await openRolloutBench(70); });
+  beforeAll(async () => { bench = await openRolloutBench(12); });
   afterAll(() => bench[Symbol.asyncDispose]());
 
   const metrics = createScoringMetrics(new Registry());
@@ -67,21 +67,22 @@ describe('teacher scoring', () => {
     return run;
   };
 
-  test('each episode is scored by its domain\'s teacher, at its generated positions, in chunks', async () => {
+  test('each episode is scored by its domain\'s teacher, at its generated positions, one call a scorer', async () => {
     const run = await rolledOut('routed');
     const scorer = new TableScorer();
     const episodes = named(['search', 'tools']);
     const answers = await create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', episodes });
     expect(answers.map(({ episode }) => episode)).toEqual(episodes);
     expect([...scorer.loaded.keys()].sort()).toEqual(['teacher-search', 'teacher-tools']);
-    expect(scorer.calls.filter(({ weightsHash }) => weightsHash === 'teacher-search').map(({ samples }) => samples.length)).toEqual([64, 64, 6]);
-    const state = await bench.state(run, 'search.65');
-    const scored = answers.find(({ episode }) => episode === 'search.65')?.scored;
+    expect(scorer.calls.map(({ weightsHash, samples }) => `${weightsHash} ${samples.length}`))
+      .toEqual(['teacher-search 12', 'teacher-search 12', 'teacher-tools 12', 'teacher-tools 12']);
+    const state = await bench.state(run, 'search.1');
+    const scored = answers.find(({ episode }) => episode === 'search.1')?.scored;
     expect(scored).toMatchObject({ purpose: 'teacher', scorerWeightsHash: 'teacher-search', topK: 4, row: 1 });
     expect(state.scores.get('teacher/teacher-search')).toEqual({ topK: 4, scores: scored?.scores, row: 1 });
     const { tokens, generatedPositions } = trajectoryOf(state);
     expect(scorer.calls.at(-1)).toMatchObject({ validVocabulary: bench.chat.vocabularySize, topK: 4 });
-    expect(scorer.calls.find(({ samples }) => samples.length === 6)?.samples[1]).toEqual({ tokens, positions: generatedPositions });
+    expect(scorer.calls[0]?.samples[1]).toEqual({ tokens, positions: generatedPositions });
   });
 
   test('what is recorded is returned, not made again', async () => {
