@@ -67,7 +67,7 @@ export interface DomainEnvironment extends Environment {
 export function makeEnvironment<H extends { readonly prompt: string; readonly answer: string }, W extends Json>(rules: DomainRules<H, W>): DomainEnvironment {
   const { domain, variants, settings } = rules;
   const space: KeySpace = { domain, variants, seed: settings.seed, mixtures: settings.mixtures };
-  const hiddenOf = (id: string): H => rules.create(space, parseTaskId(space, id));
+  const hiddenOf = remember(REMEMBERED_TASKS, (id: string): H => rules.create(space, parseTaskId(space, id)));
   const start = (task: Task, protocol: string): EpisodeState<W> => ({
     protocol, turn: 0, done: false, answer: null, calls: [], observations: [], world: rules.world(hiddenOf(task.id), protocol),
   });
@@ -89,6 +89,21 @@ export function makeEnvironment<H extends { readonly prompt: string; readonly an
       if (verify(task, final).correct) return turns;
       throw new StemmaError('environment', 'INVALID', `the expert of ${domain} fails its own task ${task.id}`, 'Report this task id: generator and verifier disagree.');
     },
+  };
+}
+
+const REMEMBERED_TASKS = 4096;
+
+/** Tasks are pure functions of their ids, so a cache changes nothing but the time; it is emptied when full. */
+function remember<T>(limit: number, make: (id: string) => T): (id: string) => T {
+  const made = new Map<string, T>();
+  return (id) => {
+    const known = made.get(id);
+    if (known !== undefined) return known;
+    if (made.size >= limit) made.clear();
+    const fresh = make(id);
+    made.set(id, fresh);
+    return fresh;
   };
 }
 

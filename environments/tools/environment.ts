@@ -34,11 +34,13 @@ export function createToolsEnvironment(raw: RawSettings): DomainEnvironment {
   });
 }
 
-/** The request's paths of this length that have a phrase; each is screened by running it. */
+/** Paths of one, two and three calls that have a phrase. */
+const PHRASES_BY_CALLS = [1, 2, 3].map((calls) => dependencyPaths(calls).flatMap((path) => PHRASES[path] ?? []));
+
+/** Each request is screened by running its support path. */
 function drawRequest(random: Random, calls: number, itemCount: number): Request {
-  const paths = dependencyPaths(calls).filter((path) => path in PHRASES);
   for (let attempt = 0; attempt < 1000; attempt++) {
-    const phrase = PHRASES[random.pick(paths)] as Phrase;
+    const phrase = random.pick(PHRASES_BY_CALLS[calls - 1] as readonly Phrase[]);
     const initial = drawInventory(random, itemCount, phrase.reserved === true);
     const request = bind(random, phrase, initial);
     if (request !== null) return request;

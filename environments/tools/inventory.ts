@@ -41,27 +41,41 @@ const MAX_COUNT = 99;
 
 /** Types first, then the state: a refused call says why and changes nothing. Count is spelled by digits and comes last. */
 export function applyTool(inventory: Inventory, name: ToolName, words: readonly string[]): ToolResult {
-  const refuse = (problem: string): ToolResult => ({ inventory, observation: `error ${problem}`, ok: false });
   const values = bindParameters(name, words);
-  if (values === null) return refuse(`${name} needs ${TOOLS[name].parameters.join(' ')}`);
+  if (values === null) return refuse(inventory, `${name} needs ${TOOLS[name].parameters.join(' ')}`);
   const bad = TOOLS[name].parameters.find((type, i) => !wellTyped(type, values[i] as string));
-  if (bad !== undefined) return refuse(`bad ${bad}`);
+  if (bad !== undefined) return refuse(inventory, `bad ${bad}`);
   const [first, second = ''] = values as [string, string?];
   if (name === 'list' || name === 'total') return lookAt(inventory, name, first);
   const item = inventory.items.find((entry) => entry.name === first);
-  if (item === undefined) return refuse('no item');
-  const done = (next: Partial<Item>): ToolResult => ({ inventory: replace(inventory, { ...item, ...next }, item.name), observation: 'ok', ok: true });
-  const amount = Number(second);
-  switch (name) {
-    case 'get': return { inventory, observation: describe(item), ok: true };
-    case 'add': return item.count + amount > MAX_COUNT ? refuse('bad count') : done({ count: item.count + amount });
-    case 'remove': return item.count - item.reserved < amount ? refuse('not enough') : done({ count: item.count - amount });
-    case 'move': return done({ place: second });
-    case 'rename': return inventory.items.some((entry) => entry.name === second) ? refuse('name taken') : done({ name: second });
-    case 'reserve': return item.count - item.reserved < amount ? refuse('not enough') : done({ reserved: item.reserved + amount });
-    case 'release': return item.reserved === 0 ? refuse('not reserved') : done({ reserved: 0 });
-    case 'ship': return item.reserved === 0 ? refuse('not reserved') : ship(inventory, item);
-  }
+  if (item === undefined) return refuse(inventory, 'no item');
+  return name === 'get' ? { inventory, observation: describe(item), ok: true } : change(inventory, name, { item, value: second });
+}
+
+function change(inventory: Inventory, name: Exclude<ToolName, 'list' | 'total' | 'get'>, { item, value }: { readonly item: Item; readonly value: string }): ToolResult {
+  if (name === 'ship') return item.reserved === 0 ? refuse(inventory, 'not reserved') : ship(inventory, item);
+  if (name === 'rename' && inventory.items.some((entry) => entry.name === value)) return refuse(inventory, 'name taken');
+  const changed = CHANGES[name](item, value);
+  if (typeof changed === 'string') return refuse(inventory, changed);
+  return { inventory: replace(inventory, { ...item, ...changed }, item.name), observation: 'ok', ok: true };
+}
+
+/** What a call changes of its item, or why it may not. */
+const CHANGES: { readonly [N in 'add' | 'remove' | 'move' | 'rename' | 'reserve' | 'release']: (item: Item, value: string) => Partial<Item> | string } = {
+  add: (item, value) => (item.count + Number(value) > MAX_COUNT ? 'bad count' : { count: item.count + Number(value) }),
+  remove: (item, value) => (free(item) < Number(value) ? 'not enough' : { count: item.count - Number(value) }),
+  move: (_item, value) => ({ place: value }),
+  rename: (_item, value) => ({ name: value }),
+  reserve: (item, value) => (free(item) < Number(value) ? 'not enough' : { reserved: item.reserved + Number(value) }),
+  release: (item) => (item.reserved === 0 ? 'not reserved' : { reserved: 0 }),
+};
+
+function free(item: Item): number {
+  return item.count - item.reserved;
+}
+
+function refuse(inventory: Inventory, problem: string): ToolResult {
+  return { inventory, observation: `error ${problem}`, ok: false };
 }
 
 /** What the verifier compares: every item, by name, and every shipment in one line. */

@@ -51,7 +51,8 @@ export function openChat(tokenizerJson: string): Chat {
 
 function parseTokenizer(tokenizerJson: string): Tokenizer {
   try {
-    return new Tokenizer(JSON.parse(tokenizerJson) as object, {});
+    // The library does not read the model's own unk_token: without the setting, unknown words get no id.
+    return new Tokenizer(JSON.parse(tokenizerJson) as object, { unk_token: '<unk>' });
   } catch (error) {
     throw invalid(`the tokenizer file cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }
