@@ -1,0 +1,91 @@
+/** The quickstart as a user starts it, in a home of its own; what it prints at the end; its children by what they are. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const MAIN = resolve(import.meta.dirname, '../../dist/services/cli/main.js');
+
+export interface QuickstartResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Quickstart {
+  readonly process: ChildProcess;
+  readonly ended: Promise<QuickstartResult>;
+  pid(): number;
+}
+
+export function startQuickstart(home: string, args: readonly string[]): Quickstart {
+  // The home is the test's own; the tools are those that set-up found.
+  const child = spawn(process.execPath, [MAIN, 'quickstart', ...args], {
+    env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const ended = new Promise<QuickstartResult>((done) => {
+    child.on('close', (code, signal) => done({ code, signal, stdout, stderr }));
+  });
+  return { process: child, ended, pid: () => child.pid ?? 0 };
+}
+
+export function cli(home: string, args: readonly string[]): Promise<QuickstartResult> {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  return new Promise((done) => {
+    child.on('close', (code, signal) => done({ code, signal, stdout, stderr }));
+  });
+}
+
+export type Victim = 'services' | 'sidecar' | 'temporal';
+
+const COMMAND: { readonly [V in Exclude<Victim, 'services'>]: (argv: readonly string[]) => boolean } = {
+  sidecar: (argv) => argv.includes('sidecar') && argv.includes('--blobs'),
+  temporal: (argv) => (argv[0] ?? '').endsWith('temporal') && argv.includes('start-dev'),
+};
+
+/** Process id of a part of this quickstart, found among its descendants; undefined while it is not up. */
+export function pidOf(quickstart: Quickstart, victim: Victim): number | undefined {
+  if (victim === 'services') return quickstart.pid();
+  return descendants(quickstart.pid()).find((pid) => COMMAND[victim](argvOf(pid)));
+}
+
+function descendants(root: number): number[] {
+  const parents = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => [Number(name), parentOf(Number(name))]));
+  const below = (pid: number): number[] => [...parents].filter(([, parent]) => parent === pid).flatMap(([child]) => [child, ...below(child)]);
+  return below(root);
+}
+
+function parentOf(pid: number): number {
+  try {
+    // pid (comm) state ppid …; comm may hold spaces and parentheses.
+    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return 0;
+  }
+}
+
+function argvOf(pid: number): string[] {
+  try {
+    return readFileSync(join('/proc', String(pid), 'cmdline'), 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2)[0] !== 'Z';
+  } catch {
+    return false;
+  }
+}
