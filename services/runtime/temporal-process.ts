@@ -45,6 +45,12 @@ const TUNED = [
   'history.transferProcessorMaxPollRPS=2000', 'history.transferProcessorMaxPollHostRPS=2000', 'history.timerProcessorMaxPollRPS=2000',
 ] as const;
 
+/**
+ * The default is a rollback journal and a sync at each commit: 80 ms a sequential activity on a busy machine, with these 20.
+ * A killed process loses nothing; after a power cut the last commits may be gone, which the log makes good.
+ */
+const SQLITE_PRAGMAS = ['journal_mode=WAL', 'synchronous=NORMAL'] as const;
+
 /** Resolves once it serves. CORRUPT for a database that is none, LOCKED for a port in use, UNAVAILABLE with its last lines otherwise. */
 export async function startTemporal(spec: TemporalSpec): Promise<TemporalProcess> {
   mkdirSync(dirname(spec.databaseFile), { recursive: true });
@@ -81,6 +87,7 @@ function commandLine(databaseFile: string, port: number, uiPort: number): string
   return [
     'server', 'start-dev', '--ip', HOST, '--port', String(port), '--ui-port', String(uiPort),
     '--db-filename', databaseFile, '--log-level', 'warn', '--log-format', 'json', '--color', 'never',
+    ...SQLITE_PRAGMAS.flatMap((pragma) => ['--sqlite-pragma', pragma]),
     ...TUNED.flatMap((setting) => ['--dynamic-config-value', setting]),
     ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
   ];

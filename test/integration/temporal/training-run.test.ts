@@ -192,7 +192,7 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
     let lost = false;
     const back = signal();
     bench.server.onRestart(() => back.fire());
-    await withRun({ on: ({ name, stage, step }) => { if (!lost && name === 'rolloutShard' && stage === 'rl-search' && step === 2) { lost = true; process.kill(bench.server.pid(), 'SIGKILL'); for (const end of ['', '-wal', '-shm']) rmSync(`${bench.databaseFile}${end}`, { force: true }); } } }, async ({ facts, run, result }) => {
+    await withRun({ on: ({ name, stage, step }) => { if (!lost && name === 'rolloutShard' && stage === 'rl-search' && step === 2) { lost = true; process.kill(bench.server.pid(), 'SIGKILL'); rmSync(bench.databaseFile); } } }, async ({ facts, run, result }) => {
       await back.fired;
       expect(await ensureRunWorkflows(bench.client, [{ run, input: { recipe: 'tiny' } }])).toEqual({ started: [run], terminated: [], failed: [] });
       expect(await patiently(result)).toMatchObject({ status: 'finished' });
