@@ -13,3 +13,9 @@ export function pathText(path: readonly (string | number)[]): string {
   }
   return text;
 }
+
+/** 'rewards.science.correct: must be above 0' as others word it → path and reason. */
+export function problemOf(sentence: string): Problem {
+  const [, path, reason] = /^([\w.[\]-]+): (.*)$/s.exec(sentence) ?? [];
+  return path === undefined || reason === undefined ? { path: '', reason: sentence } : { path, reason };
+}

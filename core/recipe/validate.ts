@@ -4,6 +4,8 @@
  */
 import { DOMAINS } from '../environment.js';
 import type { Domain } from '../environment.js';
+import { rewardOrderingProblems } from '../reward/reward.js';
+import { problemOf } from './problems.js';
 import type { Problem } from './problems.js';
 import type { DistillStageRecipe, Recipe, RlStageRecipe, SftStageRecipe, StageRecipe } from './recipe.js';
 import { NO_TEACHER } from './references.js';
@@ -129,6 +131,7 @@ export function recipeProblems(recipe: Recipe): Problem[] {
   return [
     ...modelProblems(recipe),
     ...budgetProblems(recipe),
+    ...rewardOrderingProblems(recipe.rewards).map(problemOf),
     ...recipe.stages.flatMap((stage, index) => stageProblems(recipe, stage, `stages[${index}]`)),
   ];
 }

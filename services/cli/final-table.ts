@@ -1,9 +1,9 @@
 /** The table at the end: who is how good at what. Pure. */
 import { DOMAINS } from '../../core/environment.js';
-import { meanOver, routedOracle } from './outcome.js';
-import type { Accuracy, ByDomain } from './outcome.js';
-
-const ABSENT = '–';
+import { gapText, meanOver, shareText } from '../report/domain-means.js';
+import type { ByDomain } from '../report/domain-means.js';
+import { routedOracle } from './outcome.js';
+import type { Accuracy } from './outcome.js';
 
 interface Row {
   readonly name: string;
@@ -18,18 +18,6 @@ function rowsOf(accuracy: Accuracy): Row[] {
   ];
 }
 
-function share(value: number | undefined): string {
-  return value === undefined ? ABSENT : value.toFixed(3);
-}
-
-/** A row's mean against the routed oracle's. */
-function gap(values: ByDomain, oracle: ByDomain): string {
-  const [own, best] = [meanOver(values), meanOver(oracle)];
-  if (own === undefined || best === undefined) return ABSENT;
-  const difference = own - best;
-  return `${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(3)}`;
-}
-
 /**
  * Rows SFT, four teachers, student; columns the domains, their mean, and how far the mean is from the routed oracle
  * (each domain's own teacher), whose own figures close the table.
@@ -38,8 +26,8 @@ export function finalTable(accuracy: Accuracy): string {
   const oracle = routedOracle(accuracy);
   const header = ['accuracy', ...DOMAINS, 'mean', 'vs routed oracle'];
   const body = rowsOf(accuracy).map(({ name, values }) =>
-    [name, ...DOMAINS.map((domain) => share(values[domain])), share(meanOver(values)), gap(values, oracle)]);
-  const last = ['routed oracle', ...DOMAINS.map((domain) => share(oracle[domain])), share(meanOver(oracle)), ''];
+    [name, ...DOMAINS.map((domain) => shareText(values[domain])), shareText(meanOver(values)), gapText(values, oracle)]);
+  const last = ['routed oracle', ...DOMAINS.map((domain) => shareText(oracle[domain])), shareText(meanOver(oracle)), ''];
   const widths = header.map((_, column) => Math.max(...[header, ...body, last].map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ').trimEnd();

@@ -3,10 +3,9 @@ import { DOMAINS } from '../../core/environment.js';
 import type { Domain } from '../../core/environment.js';
 import { NO_TEACHER } from '../../core/recipe/references.js';
 import type { Recipe } from '../../core/recipe/recipe.js';
+import type { ByDomain } from '../report/domain-means.js';
 import { hashText } from './figures.js';
 import type { RunSnapshot } from './run-reader.js';
-
-export type ByDomain = { readonly [D in Domain]?: number };
 
 /** Greedy accuracy on held-out tasks, of the models that the recipe names. */
 export interface Accuracy {
@@ -65,12 +64,6 @@ export function accuracyByRole(snapshot: RunSnapshot): Accuracy {
 /** Each domain's own teacher: what perfect routing among the teachers would score. */
 export function routedOracle(accuracy: Accuracy): ByDomain {
   return byDomain((domain) => accuracy.teachers[domain]?.[domain]);
-}
-
-/** Over the domains that have a value; undefined where none has. */
-export function meanOver(values: ByDomain): number | undefined {
-  const present = DOMAINS.flatMap((domain) => values[domain] ?? []);
-  return present.length === 0 ? undefined : present.reduce((sum, value) => sum + value, 0) / present.length;
 }
 
 function lastCoverage(snapshot: RunSnapshot): ByDomain {

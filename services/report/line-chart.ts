@@ -15,7 +15,7 @@ export interface LineChart {
   readonly height?: number;
 }
 
-const MARGIN = { top: 10, right: 46, bottom: 34, left: 52 };
+const MARGIN = { top: 10, right: 54, bottom: 34, left: 52 };
 /** Below this many points the raw curve is the curve. */
 const SMOOTH_FROM_POINTS = 12;
 
@@ -103,12 +103,18 @@ function endLabels(series: readonly (Series & { readonly color: string })[], fra
     const last = smooth[smooth.length - 1] ?? { step: 0, value: 0 };
     return { color, text: numberText(last.value), x: frame.x.at(last.step) + 5, y: frame.y.at(last.value) + 3.5 };
   }).sort((a, b) => a.y - b.y);
-  let floor = -Infinity;
-  return ends.map((end) => {
-    const y = Math.max(end.y, floor + LABEL_GAP);
-    floor = y;
-    return element('text', { class: `end series-${end.color}`, x: end.x, y }, end.text);
-  }).join('');
+  return spread(ends.map(({ y }) => y), frame.height - MARGIN.bottom + 3.5).map((y, index) =>
+    element('text', { class: `end series-${ends[index]?.color ?? ''}`, x: ends[index]?.x ?? 0, y }, ends[index]?.text ?? '')).join('');
+}
+
+/** Sorted heights moved at least a label apart: downwards from the first, then upwards from the lowest place allowed. */
+function spread(heights: readonly number[], lowest: number): number[] {
+  const placed = [...heights];
+  for (let index = 1; index < placed.length; index += 1) placed[index] = Math.max(placed[index] ?? 0, (placed[index - 1] ?? 0) + LABEL_GAP);
+  for (let index = placed.length - 1, limit = lowest; index >= 0; index -= 1, limit = (placed[index + 1] ?? 0) - LABEL_GAP) {
+    placed[index] = Math.min(placed[index] ?? 0, limit);
+  }
+  return placed;
 }
 
 export function legend(series: readonly { readonly name: string; readonly color: string }[]): string {

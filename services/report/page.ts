@@ -1,11 +1,12 @@
 /** The report: one HTML page that needs nothing but itself. Pure. */
 import { DOMAINS } from '../../core/environment.js';
 import { accuracyBars, timeBars, totalSeconds } from './bar-charts.js';
+import { meanOver, shareText } from './domain-means.js';
 import { lineChart } from './line-chart.js';
 import type { ReportData, StageCurveData, StageData } from './report-data.js';
 import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
-import { accuracyTable, factsTable, meanOf, oracleOf, timeTable } from './tables.js';
+import { accuracyTable, factsTable, oracleOf, timeTable } from './tables.js';
 
 type Figure = Exclude<keyof StageCurveData, 'svaLoss' | 'coverage'>;
 
@@ -54,15 +55,14 @@ function tile(value: string, name: string): string {
 function tiles(data: ReportData): string {
   const student = data.accuracy.find((row) => row.role === 'student');
   const sft = data.accuracy.find((row) => row.role === 'sft');
-  const share = (value: number | undefined): string => value?.toFixed(3) ?? '–';
   const seconds = data.stages.map((stage) => totalSeconds(stage.seconds)).reduce((sum, value) => sum + value, 0);
   const orchestration = data.stages.reduce((sum, stage) => sum + stage.seconds.orchestration, 0);
   const coverage = data.stages.flatMap((stage) => stage.curves.coverage.flatMap(({ points }) => points.at(-1)?.value ?? []));
   const episodes = data.stages.reduce((sum, { episodes: { completed, truncated, failed } }) => sum + completed + truncated + failed, 0);
   return `<ul class="tiles">${[
-    tile(share(meanOf(student?.values ?? {})), 'student, mean accuracy'),
-    tile(share(meanOf(sft?.values ?? {})), 'SFT, mean accuracy'),
-    tile(share(meanOf(oracleOf(data.accuracy))), 'routed oracle, mean accuracy'),
+    tile(shareText(meanOver(student?.values ?? {})), 'student, mean accuracy'),
+    tile(shareText(meanOver(sft?.values ?? {})), 'SFT, mean accuracy'),
+    tile(shareText(meanOver(oracleOf(data.accuracy))), 'routed oracle, mean accuracy'),
     tile(coverage.length === 0 ? '–' : Math.min(...coverage).toFixed(3), 'lowest ρ at the end'),
     tile(seconds >= 100 ? `${Math.floor(seconds / 60)} m ${Math.round(seconds % 60)} s` : `${seconds.toFixed(1)} s`, 'wall time'),
     tile(seconds > 0 ? `${((100 * orchestration) / seconds).toFixed(1)} %` : '–', 'of it orchestration'),
@@ -82,7 +82,7 @@ export function renderReport(data: ReportData): string {
     ...FIGURES.slice(0, 2).map((figure) => figureSection(data.stages, figure)),
     distillSection(data.stages),
     ...FIGURES.slice(2).map((figure) => figureSection(data.stages, figure)),
-    section('Wall time', 'Compute: the sidecar is working. Waiting: nothing computes because a tool or a person is waited for. Orchestration: everything else.', time),
+    section('Wall time', 'Compute: the sidecar is working. Waiting: nothing computes because a tool or a person is waited for. Orchestration: everything else. Evaluation of a stage\'s result counts to the stage.', time),
     section('Run facts', 'What the run was made of, as its manifest says.', factsTable(data.facts)),
   ].join('\n');
   return `<!doctype html>

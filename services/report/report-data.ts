@@ -1,5 +1,6 @@
 /** Everything the report shows, as plain data: tests feed it without a log. */
 import type { Domain } from '../../core/environment.js';
+import type { ByDomain } from './domain-means.js';
 
 export interface Point {
   readonly step: number;
@@ -47,7 +48,7 @@ export interface AccuracyData {
   readonly role: 'sft' | 'teacher' | 'student' | 'other';
   /** Of a teacher: the domain it teaches. */
   readonly teaches: Domain | null;
-  readonly values: { readonly [D in Domain]?: number };
+  readonly values: ByDomain;
 }
 
 export interface Fact {

@@ -1,43 +1,26 @@
 import { DOMAINS } from '../../core/environment.js';
 import { totalSeconds } from './bar-charts.js';
+import { gapText, meanOver, shareText } from './domain-means.js';
+import type { ByDomain } from './domain-means.js';
 import type { AccuracyData, Fact, StageData } from './report-data.js';
 import { escapeText } from './svg.js';
 
-type Values = AccuracyData['values'];
-
-/** Over the domains that have a value. */
-export function meanOf(values: Values): number | undefined {
-  const present = DOMAINS.flatMap((domain) => values[domain] ?? []);
-  return present.length === 0 ? undefined : present.reduce((sum, value) => sum + value, 0) / present.length;
-}
-
 /** Each domain's own teacher. */
-export function oracleOf(rows: readonly AccuracyData[]): Values {
+export function oracleOf(rows: readonly AccuracyData[]): ByDomain {
   return Object.fromEntries(DOMAINS.flatMap((domain) => {
     const value = rows.find((row) => row.teaches === domain)?.values[domain];
     return value === undefined ? [] : [[domain, value]];
-  })) as Values;
-}
-
-function share(value: number | undefined): string {
-  return value?.toFixed(3) ?? '–';
-}
-
-function gapCell(values: Values, oracle: Values): string {
-  const [own, best] = [meanOf(values), meanOf(oracle)];
-  if (own === undefined || best === undefined) return '<td>–</td>';
-  const gap = own - best;
-  return `<td>${gap < 0 ? '−' : '+'}${Math.abs(gap).toFixed(3)}</td>`;
+  })) as ByDomain;
 }
 
 export function accuracyTable(rows: readonly AccuracyData[]): string {
   const oracle = oracleOf(rows);
   const head = ['model', ...DOMAINS, 'mean', 'vs routed oracle'].map((name) => `<th>${name}</th>`).join('');
   const body = rows.map((row) => {
-    const cells = DOMAINS.map((domain) => `<td${row.teaches === domain ? ' class="own"' : ''}>${share(row.values[domain])}</td>`);
-    return `<tr${row.role === 'student' ? ' class="strong"' : ''}><td>${escapeText(row.name)}</td>${cells.join('')}<td>${share(meanOf(row.values))}</td>${gapCell(row.values, oracle)}</tr>`;
+    const cells = DOMAINS.map((domain) => `<td${row.teaches === domain ? ' class="own"' : ''}>${shareText(row.values[domain])}</td>`);
+    return `<tr${row.role === 'student' ? ' class="strong"' : ''}><td>${escapeText(row.name)}</td>${cells.join('')}<td>${shareText(meanOver(row.values))}</td><td>${gapText(row.values, oracle)}</td></tr>`;
   });
-  const foot = `<tr><td>routed oracle</td>${DOMAINS.map((domain) => `<td>${share(oracle[domain])}</td>`).join('')}<td>${share(meanOf(oracle))}</td><td></td></tr>`;
+  const foot = `<tr><td>routed oracle</td>${DOMAINS.map((domain) => `<td>${shareText(oracle[domain])}</td>`).join('')}<td>${shareText(meanOver(oracle))}</td><td></td></tr>`;
   return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody><tfoot>${foot}</tfoot></table></div>`;
 }
 

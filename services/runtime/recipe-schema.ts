@@ -14,6 +14,7 @@ import type { Recipe } from '../../core/recipe/recipe.js';
 import { referenceProblems, stageGraphOf } from '../../core/recipe/references.js';
 import { recipeProblems } from '../../core/recipe/validate.js';
 import { packageRoot } from './package-root.js';
+import { environmentProblems } from './recipe-environments.js';
 import { recipeShape } from './recipe-shapes.js';
 
 const MAX_RECIPE_BYTES = 256 * 1024;
@@ -63,7 +64,7 @@ function checkRecipe(raw: unknown, sourceName: string, locate: Locate): Recipe {
   const problems: Problem[] = [
     ...shape.map(({ path, reason }) => ({ path: pathText(path), reason })),
     ...referenceProblems(stageGraphOf(raw)),
-    ...(recipe === null ? [] : recipeProblems(recipe)),
+    ...(recipe === null ? [] : [...recipeProblems(recipe), ...environmentProblems(recipe)]),
   ];
   if (problems.length === 0 && recipe !== null) return recipe;
   const lines = problems.map(({ path, reason }) => {

@@ -121,6 +121,15 @@ describe('a recipe that cannot be', () => {
     expect(refusal('')).toMatch(/recipe.*expected object/);
   });
 
+  it('refuses settings and variants that the environments do not know', () => {
+    expect(refusal(edited(['  search: {}', '  search: { pages: 12, depth: 3 }']))).toMatch(/environments\.search\.depth.*unknown setting[^]*environments\.search\.pages.*from 150/);
+    expect(refusal(edited(['variant: context', 'variant: contexts']))).toMatch(/stages\[5\]\.variant \(line \d+\): .*unknown variant "contexts"/);
+  });
+
+  it('refuses rewards that rank a wrong answer above a right one', () => {
+    expect(refusal(edited(['efficiencyCap: 0.2', 'efficiencyCap: 0.9']))).toMatch(/rewards\.search \(line \d+\): correct \(1\) must exceed/);
+  });
+
   it('reports many problems together, a line each', () => {
     const message = refusal(edited(
       ['name: micro', 'name: micro\ncolour: blue'],
