@@ -13,6 +13,7 @@ export interface KeepRunsStarted {
   readonly logger: Logger;
   /** Only this run is worked on. */
   readonly onlyRun?: string;
+  readonly onUnfinished: (run: string) => void;
 }
 
 export function keepRunsStarted(keeping: KeepRunsStarted): { readonly first: Promise<void>; stop(): Promise<void> } {
@@ -30,8 +31,9 @@ export function keepRunsStarted(keeping: KeepRunsStarted): { readonly first: Pro
   };
 }
 
-async function look({ client, services, logger, onlyRun }: KeepRunsStarted): Promise<void> {
+async function look({ client, services, logger, onlyRun, onUnfinished }: KeepRunsStarted): Promise<void> {
   const unfinished = (await unfinishedRuns(services.logs)).filter(({ run }) => onlyRun === undefined || run === onlyRun);
+  for (const { run } of unfinished) onUnfinished(run);
   const { started, terminated, failed } = await ensureRunWorkflows(client, unfinished);
   const { worker } = services.activities;
   for (const run of started) logger.info({ run }, 'Temporal did not know this unfinished run: started again from its log');

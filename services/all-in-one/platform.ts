@@ -5,13 +5,15 @@ import { Client, Connection } from '@temporalio/client';
 import { serveGateway } from '../gateway/server.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
+import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
 import { heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
-import { composeServices, type Services } from './compose.js';
+import { composeServices, type Activities, type Services } from './compose.js';
 import { peakMemoryMiB } from './peak-memory.js';
 import { keepRunsStarted } from './keep-runs-started.js';
+import { createRunViews, type RunViews } from './run-views.js';
 
 /** Where other processes on this machine find the gateway. */
 export const DOOR_FILE = 'platform.json';
@@ -27,11 +29,14 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   try {
     const registry = createRegistry({ processFigures: true });
     const [services, temporal] = await startChildren(options, { registry, closers });
+    const views = createRunViews(services.logs, logger);
+    closers.push(() => views.close());
+    registerLearningMetrics(registry, () => views.current());
     const metrics = await serveMetrics({ registry, port: config.ports.metrics });
     closers.push(() => metrics.close());
     onStart('workers');
     const workers = await startWorkers({
-      address: temporal.address, namespace: NAMESPACE, activities: services.activities,
+      address: temporal.address, namespace: NAMESPACE, activities: followed(services.activities, views),
       onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
       onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
     });
@@ -42,7 +47,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const controls = temporalControl(client);
     const gateway = await serveGateway({ ...services, ...controls }, config.ports.gateway);
     closers.push(() => gateway.close());
-    const keeper = keepRunsStarted({ client, services, logger, onlyRun: options.onlyRun });
+    const keeper = keepRunsStarted({ client, services, logger, onlyRun: options.onlyRun, onUnfinished: (run) => views.follow(run) });
     closers.push(() => keeper.stop());
     await keeper.first;
     const doorFile = join(config.home, DOOR_FILE);
@@ -57,6 +62,16 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     await close();
     throw error;
   }
+}
+
+/** A run is followed from its first activity on, or, after a restart, from the look at unfinished runs. */
+function followed(activities: Activities, views: RunViews): Activities {
+  const openRun: Activities['worker']['openRun'] = async (run, input) => {
+    const plan = await activities.worker.openRun(run, input);
+    views.follow(run);
+    return plan;
+  };
+  return { ...activities, worker: { ...activities.worker, openRun } };
 }
 
 interface Starting {
