@@ -2,8 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
-import { Event } from '../../../proto/gen/stemma/v1/events.js';
-import { logError } from './embedded-file.js';
+import { decodeEvent, logError } from './embedded-file.js';
 import { toWire, type CommitGroup, type WireError } from './embedded-protocol.js';
 
 const ID_BYTES = 16;
@@ -87,8 +86,8 @@ function prepareInsert(db: Database.Database): Commit {
 
 /** recordedAt and seq may differ when a fact is written again; the fact may not. */
 function refuseAltered(storedBytes: Uint8Array, bytes: Uint8Array): void {
-  const before = Event.decode(storedBytes);
-  const again = Event.decode(bytes);
+  const before = decodeEvent(storedBytes);
+  const again = decodeEvent(bytes);
   if (isDeepStrictEqual(before.payload, again.payload)) return;
   throw new StemmaError('log', 'HASH_MISMATCH',
     `event ${again.id} (${again.payload?.$case ?? 'empty'}) is in ${again.stream} with another payload`,

@@ -11,6 +11,7 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StemmaError, type ErrorCode } from '../../../core/errors.js';
+import { Event } from '../../../proto/gen/stemma/v1/events.js';
 
 /** "STMA": marks a SQLite file as a Stemma log. */
 const APPLICATION_ID = 0x53544d41;
@@ -57,6 +58,11 @@ export function checkFormat(db: Database.Database, file: string, deep: boolean):
   const found = deep ? db.pragma('quick_check(1)', { simple: true }) : 'ok';
   if (found !== 'ok') throw corrupt(file, String(found));
   return 'log';
+}
+
+/** Bytes of an event as a plain view: a Buffer's `slice` would alias, and its fields would not equal those of a written event. */
+export function decodeEvent(row: Uint8Array): Event {
+  return Event.decode(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
 }
 
 /** A new name is durable only once its directory is. */

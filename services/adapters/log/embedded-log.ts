@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import type { EventLog, StopSignal, StoredEvent, TailBatch } from '../../../core/ports.js';
-import { Event } from '../../../proto/gen/stemma/v1/events.js';
-import { corrupt, logError } from './embedded-file.js';
+import type { Event } from '../../../proto/gen/stemma/v1/events.js';
+import { corrupt, decodeEvent, logError } from './embedded-file.js';
 import type { LogWriter } from './embedded-writer.js';
 
 /** How often a reader looks for the commits of a writer in another process. */
@@ -125,7 +125,7 @@ export class EmbeddedLog implements EventLog {
   private decode(row: Row, due?: { readonly stream: string; readonly position: number }): StoredEvent {
     const { position } = row;
     if (crc32(row.event) !== row.crc) throw corrupt(this.file, `the bytes of event ${row.cursor} were altered`);
-    const event = Event.decode(row.event);
+    const event = decodeEvent(row.event);
     if (due && (position !== due.position || event.stream !== due.stream)) {
       throw corrupt(this.file, `position ${due.position} of ${due.stream} is missing`);
     }
