@@ -190,15 +190,19 @@ export function nextEpisodeAction(state: EpisodeState, budget: Budget): EpisodeA
   if (isEnded(state)) return { kind: 'nothing' };
   if (state.aborted.length >= MAX_ATTEMPTS) return { kind: 'end', status: 'failed', reason: state.aborted.at(-1) ?? '' };
   if (state.attempts === state.aborted.length) return { kind: 'start-attempt', attempt: state.attempts + 1 };
-  const last = state.turns.at(-1);
-  if (last !== undefined && last.observationTokens === undefined) {
-    return last.finish === 'length'
-      ? { kind: 'end', status: 'truncated', reason: 'turn-tokens' }
-      : { kind: 'act', turn: state.turns.length - 1 };
-  }
-  if (last !== undefined && last.observationTokens?.length === 0) {
-    return last.finish === 'length' ? { kind: 'end', status: 'truncated', reason: 'turn-tokens' } : { kind: 'end', status: 'completed' };
-  }
+  return afterLastTurn(state) ?? nextTurn(state, budget);
+}
+
+/** What the last turn still asks for; undefined when the environment answered it and waits for another. */
+function afterLastTurn({ turns }: EpisodeState): EpisodeAction | undefined {
+  const last = turns.at(-1);
+  const over = last?.observationTokens?.length === 0;
+  if (last === undefined || (last.observationTokens !== undefined && !over)) return undefined;
+  if (last.finish === 'length') return { kind: 'end', status: 'truncated', reason: 'turn-tokens' };
+  return over ? { kind: 'end', status: 'completed' } : { kind: 'act', turn: turns.length - 1 };
+}
+
+function nextTurn(state: EpisodeState, budget: Budget): EpisodeAction {
   if (state.turns.length >= budget.maxTurns) return { kind: 'end', status: 'truncated', reason: 'turns' };
   const prefix = contextTokens(state);
   const maxNewTokens = Math.min(budget.maxTurnTokens, budget.maxContextTokens - prefix.length);

@@ -1,14 +1,18 @@
-/** The request a shard belongs to, read once however many shards it has. */
+/**
+ * The request a shard belongs to. A stage's stream grows by kilobytes a step and every step asks: it is read on from
+ * where the last look ended, and only the requests of recent rounds are kept.
+ */
 import { StemmaError } from '../../core/errors.js';
+import { openFold, type Fold, type OpenFold } from '../../core/log/fold.js';
 import { stageStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
-import { roundsOf, stageFold } from '../../core/stage/stage.js';
 import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard } from '../../workflows/activities.js';
-import { readFold } from '../runtime/record-fact.js';
 
-/** Rounds of the recent steps; the shards of one round run at about the same time. */
 const KEPT_ROUNDS = 32;
+const KEPT_STAGES = 8;
+
+type Rounds = Map<string, EpisodesRequested>;
 
 export interface RequestedRounds {
   /** NOT_FOUND if the stage asked for no such round. */
@@ -16,27 +20,61 @@ export interface RequestedRounds {
 }
 
 export function createRequestedRounds(): RequestedRounds {
-  const cache = new Map<string, Promise<EpisodesRequested>>();
+  const stages = new Map<string, StageReader>();
   return {
     get(log, shard) {
-      const key = JSON.stringify([shard.run, shard.stage, shard.step, shard.round]);
-      const known = cache.get(key) ?? readRound(log, shard);
-      cache.delete(key);
-      cache.set(key, known);
-      known.catch(() => cache.delete(key));
-      for (const oldest of cache.keys()) {
-        if (cache.size <= KEPT_ROUNDS) break;
-        cache.delete(oldest);
-      }
-      return known;
+      const stream = stageStream(shard.run, shard.stage);
+      const reader = stages.get(stream) ?? new StageReader(stream);
+      keepNewest(stages, stream, reader, KEPT_STAGES);
+      return reader.find(log, shard);
     },
   };
 }
 
-async function readRound(log: EventLog, { run, stage, step, round }: Shard): Promise<EpisodesRequested> {
-  const { state } = await readFold(log, stageStream(run, stage), stageFold);
-  const requested = roundsOf(state, step)[round]?.request;
-  if (requested !== undefined) return requested;
-  throw new StemmaError('log', 'NOT_FOUND', `stage ${stage} of run ${run} requested no episodes in step ${step}, round ${round}`,
-    'Shards come from the stage\'s own requests: run the stage instead of the activity.');
+class StageReader {
+  private readonly recent = openFold(roundsFold(KEPT_ROUNDS));
+  private reading: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly stream: string) {}
+
+  async find(log: EventLog, shard: Shard): Promise<EpisodesRequested> {
+    const key = `${shard.step}/${shard.round}`;
+    // One read at a time: each goes on where the one before ended.
+    const caughtUp = this.reading.then(async () => {
+      if (!this.recent.state.has(key)) await this.readOn(log, this.recent);
+    });
+    this.reading = caughtUp.catch(() => undefined);
+    await caughtUp;
+    const requested = this.recent.state.get(key) ?? (await this.readOn(log, openFold(roundsFold(Infinity)))).get(key);
+    if (requested !== undefined) return requested;
+    throw new StemmaError('log', 'NOT_FOUND', `stage ${shard.stage} of run ${shard.run} requested no episodes in step ${shard.step}, round ${shard.round}`,
+      'Shards come from the stage\'s own requests: run the stage instead of the activity.');
+  }
+
+  private async readOn(log: EventLog, fold: OpenFold<Rounds>): Promise<Rounds> {
+    for (const { event, position } of await log.readStream(this.stream, fold.nextPosition)) fold.add(event, position);
+    return fold.state;
+  }
+}
+
+/** By `step/round`; the first request of a round is the request. */
+function roundsFold(kept: number): Fold<Rounds> {
+  return {
+    initial: () => new Map(),
+    evolve(rounds, payload) {
+      if (payload.$case !== 'episodesRequested') return rounds;
+      const key = `${payload.value.step}/${payload.value.round}`;
+      if (!rounds.has(key)) keepNewest(rounds, key, payload.value, kept);
+      return rounds;
+    },
+  };
+}
+
+function keepNewest<V>(map: Map<string, V>, key: string, value: V, kept: number): void {
+  map.delete(key);
+  map.set(key, value);
+  for (const oldest of map.keys()) {
+    if (map.size <= kept) break;
+    map.delete(oldest);
+  }
 }

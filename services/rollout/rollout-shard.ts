@@ -19,7 +19,6 @@ import { createRequestedRounds } from './requested-round.js';
 
 /** Longer than a supervised sidecar takes to come back, shorter than anyone waits before asking why. */
 const DEFAULT_PATIENCE_MS = 30_000;
-const HEARTBEAT_EVERY_MS = 1000;
 
 export type RolloutContext = Pick<RunContext, 'recipe' | 'environments' | 'chat' | 'log'>;
 
@@ -30,6 +29,7 @@ export interface RolloutDeps {
   readonly logger: { warn(fields: object, message: string): void };
   /** For people: service, host, process id. */
   readonly holder: string;
+  /** Called as episodes progress. */
   readonly heartbeat: () => void;
   /** How long a sampler that is away is waited for before Temporal retries the shard. */
   readonly samplerPatienceMs?: number;
@@ -41,7 +41,7 @@ export function createRolloutActivities(deps: RolloutDeps): Pick<RolloutActiviti
     async rolloutShard(shard) {
       const context = await deps.contexts.get(shard.run);
       const round = await rounds.get(context.log, shard);
-      return withHeartbeat(deps.heartbeat, () => runShard(deps, shard, { context, round }));
+      return runShard(deps, shard, { context, round });
     },
   };
 }
@@ -111,14 +111,4 @@ function summarise(outcomes: readonly PromiseSettledResult<EndStatus | 'lost'>[]
   if (worst !== undefined) throw worst;
   const ended = outcomes.filter((outcome) => outcome.status === 'fulfilled' && outcome.value !== 'lost').length;
   return { finished: alreadyEnded + ended, weightsMissing: errors.length > 0 };
-}
-
-/** A turn may take longer than the heartbeat's time-out. */
-async function withHeartbeat<T>(heartbeat: () => void, work: () => Promise<T>): Promise<T> {
-  const beating = setInterval(heartbeat, HEARTBEAT_EVERY_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(beating);
-  }
 }

@@ -113,7 +113,8 @@ function away(message: string): StemmaError {
   return new StemmaError('sampler', 'UNAVAILABLE', message, 'Is the sidecar running? Try again.');
 }
 
-/** A broken stream says nothing about a single request: only its reason INVALID etc. would, and those come as answers. */
+/** Refusals of single requests come as answers; a broken stream says nothing of them, unless nobody serves this at all. */
 function asAway(error: StemmaError): StemmaError {
-  return error.retriable ? error : new StemmaError('sampler', 'UNAVAILABLE', error.message, error.remedy, error);
+  if (error.retriable || error.code === 'UNSUPPORTED') return error;
+  return new StemmaError('sampler', 'UNAVAILABLE', error.message, error.remedy, error);
 }
