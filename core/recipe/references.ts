@@ -61,7 +61,7 @@ export function stageGraphOf(raw: unknown): StageGraph {
 /** Edges stage → what it needs; a distill stage needs every teacher. */
 function needsOf(graph: StageGraph, stage: StageNode): readonly string[] {
   const teachers = stage.kind === 'distill' ? graph.teachers.map((mention) => mention.target) : [];
-  return [...stage.mentions.map((mention) => mention.target), ...teachers];
+  return [...stage.mentions.map((mention) => mention.target), ...teachers].filter((target) => target !== BASE && target !== NO_TEACHER);
 }
 
 /** The first cycle through `start`, as ids from start back to start; null if there is none. */

@@ -16,7 +16,8 @@ export function createProgram(deps: CliDeps): Command {
   const program = new Command('stemma')
     .description('Trains agents by SFT, domain teachers and multi-teacher distillation; every fact of a run is an event in a durable log.')
     .option('--verbose', 'stacks and causes of errors', false)
-    .showHelpAfterError('(see --help)');
+    .showHelpAfterError('(see --help)')
+    .configureOutput({ writeOut: (text) => deps.terminal.print(text.trimEnd()), writeErr: (text) => deps.terminal.say(text.trimEnd()) });
   const commands = [
     quickstartCommand(deps), upCommand(deps), runCommand(deps), statusCommand(deps), watchCommand(deps),
     ...steeringCommands(deps), amendCommand(deps),

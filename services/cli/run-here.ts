@@ -27,8 +27,8 @@ export interface RunHere {
   readonly json: boolean;
 }
 
-/** A person's eye cannot follow more; a fold of a long run costs milliseconds. */
-const REFRESH_MS = 500;
+/** Each look folds the run again, on the thread that also orchestrates it: lines that come every few seconds need no more. */
+const REFRESH_MS = { terminal: 500, plain: 2_000 };
 
 /** Returns the exit code. */
 export async function runHere(deps: CliDeps, request: RunHere): Promise<number> {
@@ -89,7 +89,7 @@ async function drive(deps: CliDeps, { config, platform, request, run, signal }: 
   await platform.submit({ run, recipe: request.recipeName, seed: request.seed });
   const view = createProgressView(deps.terminal, deps.nowMs);
   let last: RunSnapshot | null = null;
-  for await (const snapshot of watchRun(platform, run, { signal, intervalMs: REFRESH_MS })) {
+  for await (const snapshot of watchRun(platform, run, { signal, intervalMs: deps.terminal.isTty ? REFRESH_MS.terminal : REFRESH_MS.plain })) {
     view.show(snapshot);
     last = snapshot;
   }

@@ -97,7 +97,7 @@ export async function* watchRun(stores: Stores, run: string, options: WatchOptio
       manifest = now.manifest;
       yield now;
       if (now.view.run.end !== undefined) return;
-      await delay(options.intervalMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      await Promise.race([tail.runEnded, delay(options.intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)]);
     }
   } finally {
     options.signal.removeEventListener('abort', onAbort);
@@ -119,10 +119,14 @@ async function whenThere(stores: Stores, run: string, signal: AbortSignal): Prom
   return null;
 }
 
+const RUN_ENDS: ReadonlySet<string> = new Set(['runFinished', 'runFailed', 'runStopped']);
+
 interface Tail {
   batches(): number;
   /** Resolves once more than `seen` batches have arrived, or the tail has ended; rejects with the tail's error. */
   grownBeyond(seen: number): Promise<void>;
+  /** Resolves once a terminal event of the run has arrived: nobody should wait for an interval then. */
+  readonly runEnded: Promise<void>;
   readonly ended: Promise<void>;
 }
 
@@ -131,11 +135,14 @@ function followTail(log: EventLog, feed: RunViewFeed, signal: AbortSignal): Tail
   let over = false;
   let failure: unknown;
   let wake = (): void => undefined;
+  let end = (): void => undefined;
+  const runEnded = new Promise<void>((resolve) => { end = resolve; });
   const ended = (async () => {
     try {
       for await (const batch of log.tail('', signal)) {
         feed.add(batch.events);
         batches += 1;
+        if (batch.events.some(({ event }) => RUN_ENDS.has(event.payload?.$case ?? ''))) end();
         wake();
       }
     } catch (error) {
@@ -146,6 +153,7 @@ function followTail(log: EventLog, feed: RunViewFeed, signal: AbortSignal): Tail
   })();
   return {
     batches: () => batches,
+    runEnded,
     ended,
     async grownBeyond(seen) {
       while (batches <= seen && !over) await new Promise<void>((resolve) => { wake = resolve; });
