@@ -58,7 +58,9 @@ export async function scriptedPlatform(options: { readonly isTty?: boolean } = {
     kept.push(text);
     heard.emit('said');
   };
-  const [out, err, painted]: string[][] = [[], [], []];
+  const out: string[] = [];
+  const err: string[] = [];
+  const painted: string[] = [];
   const terminal: Terminal = { isTty: options.isTty ?? false, columns: () => 120, print: lines(out), say: lines(err), paint: lines(painted) };
   const signals = new EventEmitter();
   let clockMs = 0;

@@ -8,7 +8,7 @@ function noise(seed: number): number {
   return 2 * (x - Math.floor(x)) - 1;
 }
 
-function curve(steps: number, from: number, to: number, spread: number, salt: number): Point[] {
+function curve(steps: number, [from, to]: readonly [number, number], spread: number, salt: number): Point[] {
   return Array.from({ length: steps }, (_, index) => ({
     step: index + 1,
     value: to + (from - to) * Math.exp((-4 * index) / steps) + spread * noise(index + 1 + salt * 1000),
@@ -21,7 +21,7 @@ function sft(stage: string, steps: number, salt: number): StageData {
   return {
     stage, kind: 'sft', status: 'finished', steps, episodes: { completed: 800, truncated: 12, failed: 0 },
     seconds: { compute: steps * 0.11, orchestration: steps * 0.008, waiting: 0 },
-    curves: { ...NONE, loss: curve(steps, 5.2, 0.31, 0.05, salt), entropy: curve(steps, 5, 0.4, 0.03, salt + 1), gradientNorm: curve(steps, 4, 0.8, 0.25, salt + 2) },
+    curves: { ...NONE, loss: curve(steps, [5.2, 0.31], 0.05, salt), entropy: curve(steps, [5, 0.4], 0.03, salt + 1), gradientNorm: curve(steps, [4, 0.8], 0.25, salt + 2) },
   };
 }
 
@@ -30,21 +30,21 @@ function rl(stage: string, steps: number, salt: number): StageData {
     stage, kind: 'rl', status: 'finished', steps, episodes: { completed: steps * 120, truncated: steps * 8, failed: salt },
     seconds: { compute: steps * 0.42, orchestration: steps * 0.05, waiting: steps * 0.004 },
     curves: {
-      ...NONE, reward: curve(steps, 0.45, 0.93, 0.05, salt), loss: curve(steps, 0.02, -0.01, 0.03, salt + 1), entropy: curve(steps, 0.5, 0.18, 0.02, salt + 2),
-      kl: curve(steps, 0.0001, 0.045, 0.003, salt + 3).map(({ step, value }) => ({ step, value: Math.max(0, value) })),
-      clipFraction: curve(steps, 0.002, 0.03, 0.004, salt + 4).map(({ step, value }) => ({ step, value: Math.max(0, value) })), gradientNorm: curve(steps, 1.2, 0.7, 0.2, salt + 5),
+      ...NONE, reward: curve(steps, [0.45, 0.93], 0.05, salt), loss: curve(steps, [0.02, -0.01], 0.03, salt + 1), entropy: curve(steps, [0.5, 0.18], 0.02, salt + 2),
+      kl: curve(steps, [0.0001, 0.045], 0.003, salt + 3).map(({ step, value }) => ({ step, value: Math.max(0, value) })),
+      clipFraction: curve(steps, [0.002, 0.03], 0.004, salt + 4).map(({ step, value }) => ({ step, value: Math.max(0, value) })), gradientNorm: curve(steps, [1.2, 0.7], 0.2, salt + 5),
     },
   };
 }
 
 function distill(): StageData {
   const series = (from: number, to: number, spread: number, salt: number): Series[] =>
-    DOMAINS.map((name, index) => ({ name, points: curve(120, from + 0.1 * index, to + 0.004 * index, spread, salt + index) }));
+    DOMAINS.map((name, index) => ({ name, points: curve(120, [from + 0.1 * index, to + 0.004 * index], spread, salt + index) }));
   return {
     ...rl('distill', 120, 70),
     kind: 'distill',
     curves: {
-      ...NONE, reward: curve(120, 0.7, 0.89, 0.03, 61), loss: curve(120, 0.5, 0.02, 0.01, 62), entropy: curve(120, 0.4, 0.25, 0.02, 63), gradientNorm: curve(120, 2, 0.5, 0.1, 64),
+      ...NONE, reward: curve(120, [0.7, 0.89], 0.03, 61), loss: curve(120, [0.5, 0.02], 0.01, 62), entropy: curve(120, [0.4, 0.25], 0.02, 63), gradientNorm: curve(120, [2, 0.5], 0.1, 64),
       svaLoss: series(0.5, 0.02, 0.008, 65),
       coverage: series(0.9, 0.985, 0.004, 75).map(({ name, points }) => ({ name, points: points.map(({ step, value }) => ({ step, value: Math.min(0.999, value) })) })),
     },

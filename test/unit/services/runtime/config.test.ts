@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { StemmaError } from '../../../../core/errors.js';
+import type { StemmaError } from '../../../../core/errors.js';
 import { readConfig } from '../../../../services/runtime/config.js';
 import { packageRoot } from '../../../../services/runtime/package-root.js';
 
