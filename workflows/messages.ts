@@ -5,7 +5,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { StageNeeds } from './activities.js';
 
-/** Who asks, for people. */
+/** Who asks, for people. A message without it is taken too: the Temporal UI can send an update with no input. */
 export interface Asked {
   readonly by?: string;
 }
@@ -22,10 +22,10 @@ export interface ControlAnswer {
   readonly effectiveStep: number;
 }
 
-export const pause = defineUpdate<ControlAnswer, [Asked?]>('pause');
-export const resume = defineUpdate<ControlAnswer, [Asked?]>('resume');
+export const pause = defineUpdate<ControlAnswer, [Asked]>('pause');
+export const resume = defineUpdate<ControlAnswer, [Asked]>('resume');
 /** The run ends after the step it is in; a paused one at once. */
-export const stop = defineUpdate<ControlAnswer, [Asked?]>('stop');
+export const stop = defineUpdate<ControlAnswer, [Asked]>('stop');
 export const amend = defineUpdate<ControlAnswer, [Amendment]>('amend');
 
 /** What the run tells its running stage. Whole state, not a change: the last one wins. */

@@ -41,15 +41,17 @@ async function decide(state: RunState, action: ControlFact['action'], asked: Par
     run: state.run, updateId, action, by: asked.by ?? 'temporal',
     ...(action === 'amend' ? { stage: asked.stage, path: asked.path, value: asked.value } : {}),
   });
-  if (action === 'pause') state.paused = true;
-  if (action === 'resume') state.paused = false;
-  if (action === 'stop') state.stopRequested = true;
-  if (action !== 'amend') {
-    state.status = state.stopRequested ? 'stopping' : state.paused ? 'paused' : 'running';
-    describeInSearch({ status: state.status });
-  }
+  take(state, action);
   await tellChild(state);
   return answer;
+}
+
+function take(state: RunState, action: ControlFact['action']): void {
+  if (action === 'amend') return;
+  if (action === 'stop') state.stopRequested = true;
+  else state.paused = action === 'pause';
+  state.status = state.stopRequested ? 'stopping' : state.paused ? 'paused' : 'running';
+  describeInSearch({ status: state.status });
 }
 
 /** Signals the running stage, unless it knows already. A stage that ended meanwhile needs no telling. */

@@ -105,7 +105,7 @@ function workerFailure(queue: Queue, error: unknown): StemmaError {
 let installed = false;
 
 /** Once a process: the SDK's runtime is global. Signals are ours (services/runtime/shutdown.ts), not the SDK's. */
-function installRuntime(onLog: WorkersSpec['onLog']): void {
+export function installRuntime(onLog: WorkersSpec['onLog']): void {
   if (installed) return;
   installed = true;
   const say = onLog ?? ((level, message) => void process.stderr.write(`temporal ${level}: ${message}\n`));

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { loadWorkflowBundle } from '../../services/worker/bundle.js';
 import { startTemporal, type TemporalProcess } from '../../services/runtime/temporal-process.js';
 import { startWorkers, type HostedActivities, type Workers } from '../../services/worker/worker.js';
 
@@ -18,13 +19,14 @@ export async function openTemporalBench(executable: string): Promise<TemporalBen
   const directory = await mkdtemp(join(tmpdir(), 'stemma-temporal-'));
   const databaseFile = join(directory, 'temporal.db');
   const server = await startTemporal({ executable, databaseFile, logFile: join(directory, 'temporal.log') });
+  const bundle = await loadWorkflowBundle();
   const connection = await Connection.connect({ address: server.address });
   const hosted: Workers[] = [];
   return {
     server, databaseFile,
     client: new Client({ connection, namespace: server.namespace }),
     async host(activities) {
-      const workers = await startWorkers({ address: server.address, namespace: server.namespace, activities, onLog: () => undefined });
+      const workers = await startWorkers({ address: server.address, namespace: server.namespace, activities, bundle, onLog: () => undefined });
       hosted.push(workers);
       return workers;
     },

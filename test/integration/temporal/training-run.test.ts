@@ -76,7 +76,7 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
       await expect.poll(() => stage.query(progress), { timeout: 20_000 }).toMatchObject({ paused: true, step: 1, needs: { kind: 'rollouts' } });
       expect(facts.stages.get('rl-search')?.rolledOut.size).toBe(0);
       expect(await handle.query(progress)).toMatchObject({ status: 'paused', paused: true });
-      await handle.executeUpdate(resume, { args: [] });
+      await handle.executeUpdate(resume, { args: [{}] });
       expect((await result()).status).toBe('finished');
       expect(facts.steps).toEqual(ALL_STEPS);
     });
@@ -87,8 +87,8 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
     const open = signal();
     await withRun({ on: async ({ name, stage, step }) => { if (name === 'rolloutShard' && stage === 'rl-search' && step === 2) { reached.fire(); await open.fired; } } }, async ({ facts, handle, result }) => {
       await reached.fired;
-      await handle.executeUpdate(stop, { args: [] });
-      await expect(handle.executeUpdate(pause, { args: [] })).rejects.toThrow();
+      await handle.executeUpdate(stop, { args: [{}] });
+      await expect(handle.executeUpdate(pause, { args: [{}] })).rejects.toThrow();
       open.fire();
       expect((await result()).status).toBe('stopped');
       expect(facts.steps.at(-1)).toBe('rl-search/2');
