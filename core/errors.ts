@@ -26,6 +26,7 @@ export class StemmaError extends Error {
   /** What the reader can do about it, one sentence. */
   readonly remedy: string;
 
+  // eslint-disable-next-line max-params -- the optional last one is Error's own `cause`
   constructor(boundary: Boundary, code: ErrorCode, message: string, remedy: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'StemmaError';
