@@ -1,10 +1,10 @@
-// Child processes of set-up: output to a log file, the last lines of it into the error.
+// Child processes of set-up: output to a log file, its first and last lines into the error.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SetupFailure } from './failure.mjs';
 
-const TAIL_LINES = 25;
+const SHOWN_LINES = 12;
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const children = new Set();
 
@@ -27,8 +27,8 @@ export function runCommand(command, args, { log, remedy, cwd, env }) {
     children.add(child);
     /** @param {string} how */
     const failed = (how) => {
-      const tail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
-      reject(new SetupFailure(`\`${[command, ...args].join(' ')}\` ${how}${tail ? `:\n${tail}` : ''}\n(all of its output: ${log})`, remedy));
+      const said = ends(readFileSync(log, 'utf8').trim());
+      reject(new SetupFailure(`\`${[command, ...args].join(' ')}\` ${how}${said ? `:\n${said}` : ''}\n(all of its output: ${log})`, remedy));
     };
     child.once('error', (error) => failed(`could not be started: ${error.message}`));
     child.once('close', (code, signal) => {
@@ -38,6 +38,13 @@ export function runCommand(command, args, { log, remedy, cwd, env }) {
       else failed(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`);
     });
   });
+}
+
+/** The first and last lines: some tools say what is wrong at the start, some at the end. @param {string} text */
+function ends(text) {
+  const lines = text.split('\n');
+  if (lines.length <= 2 * SHOWN_LINES) return text;
+  return [...lines.slice(0, SHOWN_LINES), '…', ...lines.slice(-SHOWN_LINES)].join('\n');
 }
 
 /** What a short command prints, or null if it does not exist or fails. @param {string} command @param {readonly string[]} args @returns {string | null} */

@@ -1,5 +1,5 @@
 // npm packages, generated TypeScript, compiled JavaScript.
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runCommand } from './command.mjs';
 import { logFile, ROOT, stampFile } from './layout.mjs';
@@ -73,11 +73,11 @@ export async function compile(progress) {
     file: stampFile('compile'),
     hash: hashTimes([...sources, join(ROOT, 'tsconfig.base.json'), join(ROOT, 'tsconfig.json')]),
     isThere: () => existsSync(main),
-  }, () => progress.step('compile (tsc -b)', () => {
-    // tsc -b trusts its build info: without the output it describes, that would be a lie.
-    if (!existsSync(main)) rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
-    return runCommand(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b'], {
+  }, () => {
+    // tsc -b believes its build info; where the output it tells of is gone, only --force makes it look.
+    const force = existsSync(main) ? [] : ['--force'];
+    return progress.step('compile (tsc -b)', () => runCommand(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...force], {
       cwd: ROOT, log: logFile('compile'), remedy: 'Correct the type errors it names.',
-    });
-  }));
+    }));
+  });
 }
