@@ -15,7 +15,7 @@ export interface LineChart {
   readonly height?: number;
 }
 
-const MARGIN = { top: 10, right: 54, bottom: 34, left: 52 };
+const MARGIN = { top: 10, right: 62, bottom: 34, left: 62 };
 /** Below this many points the raw curve is the curve. */
 const SMOOTH_FROM_POINTS = 12;
 
@@ -43,15 +43,24 @@ function frameOf(chart: LineChart, series: readonly Series[]): Frame {
   const points = series.flatMap((each) => each.points);
   const steps = points.map((point) => point.step);
   const values = points.map((point) => point.value);
-  const low = chart.yBounds?.[0] ?? Math.min(...values);
-  const high = chart.yBounds?.[1] ?? Math.max(...values);
-  const ticks = niceTicks(Math.min(low, ...values), Math.max(high, ...values), 4);
+  const ticks = niceTicks(...valueRange(values, chart.yBounds), 4);
   const lastTick = ticks[ticks.length - 1] ?? 1;
   return {
     width, height,
     x: linearScale([Math.min(...steps), Math.max(...steps, Math.min(...steps) + 1)], [MARGIN.left, width - MARGIN.right]),
     y: linearScale([ticks[0] ?? 0, Math.max(lastTick, (ticks[0] ?? 0) + Number.EPSILON)], [height - MARGIN.bottom, MARGIN.top]),
   };
+}
+
+/** Of the curves a range that shows them: never narrower than a fiftieth of the values, or noise would fill the chart. */
+function valueRange(values: readonly number[], [low, high]: readonly [number | null, number | null] = [null, null]): [number, number] {
+  const from = Math.min(...values, low ?? Infinity);
+  const to = Math.max(...values, high ?? -Infinity);
+  const least = Math.max(Math.abs(from), Math.abs(to)) / 50 || 1;
+  if (to - from >= least) return [from, to];
+  // A bound stays where it is.
+  if (low !== null || from === 0) return [from, from + least];
+  return high !== null ? [to - least, to] : [(from + to - least) / 2, (from + to + least) / 2];
 }
 
 function axes(chart: LineChart, { x, y, width, height }: Frame): string {

@@ -45,6 +45,6 @@ export function numberText(value: number): string {
   const size = Math.abs(value);
   if (value === 0) return '0';
   if (size >= 10_000) return `${Number((value / 1000).toPrecision(3))}k`;
-  if (size < 0.001) return value.toExponential(1).replace('e-', 'e−');
+  if (size < 0.001) return Number(value.toPrecision(3)).toExponential().replaceAll('-', '−');
   return String(Number(value.toPrecision(3))).replace('-', '−');
 }

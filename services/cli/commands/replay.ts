@@ -40,5 +40,4 @@ function readOnly(logs: RunLogs): RunLogs {
 
 function tick(deps: CliDeps, stage: string, step: number, of: number): void {
   if (deps.terminal.isTty) deps.terminal.paint(`\r\u001b[K${stage}: step ${step} of ${of}${step === of ? '\n' : ''}`);
-  else if (step === of) deps.terminal.say(`${stage}: ${of} steps`);
 }
