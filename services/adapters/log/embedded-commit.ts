@@ -1,5 +1,6 @@
 /** One commit of many appends: each append is in it as a whole or not at all. */
 import { isDeepStrictEqual } from 'node:util';
+import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import { decodeEvent, logError } from './embedded-file.js';
@@ -48,7 +49,7 @@ function prepareInsert(db: Database.Database): Commit {
   function insertEvent(group: CommitGroup, index: number, bytes: Uint8Array): void {
     const end = endOf(group.streams[index]!);
     const id = group.ids.subarray(index * ID_BYTES, (index + 1) * ID_BYTES);
-    const { changes } = insert.run(end.id, end.next, id, group.crcs[index], bytes);
+    const { changes } = insert.run(end.id, end.next, id, crc32(bytes), bytes);
     if (changes === 1) end.next += 1;
     else refuseAltered(stored.get(end.id, id)!, bytes);
   }

@@ -9,7 +9,7 @@
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { StemmaError, type ErrorCode } from '../../../core/errors.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
 

@@ -8,14 +8,13 @@ export interface WriterOptions {
   readonly maxFileBytes: number;
 }
 
-/** Appends that become one commit. Event i has ids[16i..], streams[i], crcs[i] and the next lengths[i] of `bytes`. */
+/** Appends that become one commit. Event i has ids[16i..], streams[i] and the next lengths[i] of `bytes`. */
 export interface CommitGroup {
   readonly kind: 'commit';
   /** Events of each append. */
   readonly counts: Uint32Array;
   readonly ids: Uint8Array;
   readonly streams: readonly string[];
-  readonly crcs: Uint32Array;
   readonly lengths: Uint32Array;
   readonly bytes: Uint8Array;
 }

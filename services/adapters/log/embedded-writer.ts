@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { crc32 } from 'node:zlib';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { StemmaError } from '../../../core/errors.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
 import { packageRoot } from '../../runtime/package-root.js';
@@ -84,7 +84,7 @@ class GroupCommit implements LogWriter {
       for (const { id } of events) {
         if (!ID_HEX.test(id)) throw new StemmaError('log', 'INVALID', `"${id}" is no event id`, 'Ids are 32 hex digits (eventId).');
       }
-      const encoded = events.map((event) => Event.encode(event).finish());
+      const encoded = encodeAll(events);
       const size = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
       this.queue.push({ events, encoded, size, resolve, reject });
       this.send();
@@ -151,6 +151,12 @@ function closed(run: string): StemmaError {
   return new StemmaError('log', 'UNAVAILABLE', `the log of run ${run} is closed`, 'Open it again.');
 }
 
+/** One writer for all: it keeps the buffer it has grown. */
+function encodeAll(events: readonly Event[]): Uint8Array[] {
+  const wire = new BinaryWriter();
+  return events.map((event) => Event.encode(event, wire).finish());
+}
+
 function encodeGroup(appends: readonly Append[]): CommitGroup {
   const events = appends.flatMap((append) => append.events);
   const encoded = appends.flatMap((append) => append.encoded);
@@ -167,7 +173,6 @@ function encodeGroup(appends: readonly Append[]): CommitGroup {
     counts: Uint32Array.from(appends, (append) => append.events.length),
     ids,
     streams: events.map((event) => event.stream),
-    crcs: Uint32Array.from(encoded, (part) => crc32(part)),
     lengths: Uint32Array.from(encoded, (part) => part.length),
     bytes,
   };
