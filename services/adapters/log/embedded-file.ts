@@ -19,7 +19,7 @@ const FORMAT_VERSION = 1;
 
 /**
  * Integer stream keys and an id index under the stream keep the pages that one commit touches few:
- * a random index over all ids costs half of the write throughput (docs/decisions/0004-embedded-log.md).
+ * a random index over all ids costs half of the write throughput (docs/decisions/embedded-log.md).
  */
 const SCHEMA = `
   CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;

@@ -1,6 +1,6 @@
 /**
  * The embedded log: one SQLite file a run, `<directory>/<run>.sqlite`, one writer process, any number of readers.
- * What SQLite, the lock and the thread promise: docs/decisions/0004-embedded-log.md.
+ * What SQLite, the lock and the thread promise: docs/decisions/embedded-log.md.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
