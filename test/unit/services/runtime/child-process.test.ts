@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { superviseChild, type ChildSpec } from '../../../../services/runtime/child-process.js';
+
+const SPEC: ChildSpec = {
+  name: 'probe', boundary: 'setup', command: process.execPath, restart: true,
+  args: ['-e', 'console.log("ready"); setInterval(() => undefined, 1000)'], ready: { line: (line) => line === 'ready' },
+};
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('a supervised child', () => {
+  it('starts again when it is killed, and stops when asked to', async () => {
+    const child = await superviseChild(SPEC);
+    const first = child.pid();
+    const restarted = new Promise<void>((resolve) => { child.onRestart(resolve); });
+    process.kill(first, 'SIGKILL');
+    await restarted;
+    expect(child.pid()).not.toBe(first);
+    await child.stop();
+    expect(isAlive(child.pid())).toBe(false);
+    expect((await child.exited).signal).toBe('SIGTERM');
+  });
+
+  it('takes its grandchildren with it', async () => {
+    const source = 'const { spawn } = require("node:child_process"); const c = spawn("sleep", ["600"]); console.log(c.pid); setInterval(() => undefined, 1000)';
+    let grandchild = 0;
+    const child = await superviseChild({ ...SPEC, restart: false, args: ['-e', source], ready: { line: (line) => (grandchild = Number(line)) > 0 } });
+    process.kill(child.pid(), 'SIGKILL');
+    await child.exited;
+    await expect.poll(() => isAlive(grandchild), { timeout: 10_000 }).toBe(false);
+  });
+
+  it('says why it never became ready', async () => {
+    await expect(superviseChild({ ...SPEC, args: ['-e', 'console.error("no luck"); process.exit(3)'] })).rejects.toMatchObject({
+      code: 'UNAVAILABLE', message: expect.stringMatching(/probe ended before it was ready \(exit code 3\)[^]*no luck/),
+    });
+    await expect(superviseChild({ ...SPEC, readyTimeoutMs: 300, ready: { probe: async () => false } })).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('kills one that does not end when asked', async () => {
+    const child = await superviseChild({ ...SPEC, stopGraceMs: 100, args: ['-e', 'process.on("SIGTERM", () => undefined); console.log("ready"); setInterval(() => undefined, 1000)'] });
+    await child.stop();
+    expect((await child.exited).signal).toBe('SIGKILL');
+  });
+});
