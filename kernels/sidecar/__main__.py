@@ -55,11 +55,19 @@ def main() -> int:
     _settle_process(arguments.threads)
     threading.Thread(target=_exit_with_stdin, name="stdin", daemon=True).start()
 
+    from .blobs import BlobDirectory
+    from .errors import SidecarError
+    from .logs import log
+
+    try:
+        BlobDirectory(arguments.blobs)  # says so before the seconds that importing torch takes
+    except SidecarError as error:
+        log("error", str(error), reason=error.reason)
+        return 1
+
     import torch
 
-    from .errors import SidecarError
     from .fingerprint import choose_device, fingerprint
-    from .logs import log
     from .server import ServerSettings, start_server
 
     torch.set_num_threads(arguments.threads)

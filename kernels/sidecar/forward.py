@@ -35,6 +35,24 @@ def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Ten
     return weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon))
 
 
+def swiglu(x: torch.Tensor, gate_up: torch.Tensor) -> torch.Tensor:
+    """x [N, H], gate_up [2·I, H] → silu(gate) · up [N, I]"""
+    gate, up = F.linear(x, gate_up).chunk(2, -1)
+    return _silu(gate) * up
+
+
+def _silu(gate: torch.Tensor) -> torch.Tensor:
+    """F.silu, whose last bit on a CPU depends on where a thread's share ends: the ends of a share are computed by
+    another exp. With up to two threads shares are whole rows; with more, inference takes blocks too small to be shared."""
+    if gate.requires_grad or gate.device.type != "cpu" or torch.get_num_threads() <= 2:
+        return F.silu(gate)
+    return torch.cat([F.silu(block) for block in gate.split(max(1, _UNSHARED_ELEMENTS // gate.shape[-1]))])
+
+
+# at::internal::GRAIN_SIZE: pointwise operations of fewer elements run on one thread.
+_UNSHARED_ELEMENTS = 32767
+
+
 def hidden_states(
     architecture: Architecture,
     weights: ModelWeights,
@@ -58,6 +76,5 @@ def hidden_states(
         if select is not None and layer is weights.layers[-1]:
             x, attended = x[select], attended[select]
         x = torch.addmm(x, attended, layer.o.t())
-        gate, up = F.linear(rms_norm(x, layer.post_norm, a.rms_norm_eps), layer.gate_up).chunk(2, -1)
-        x = torch.addmm(x, F.silu(gate) * up, layer.down.t())
+        x = torch.addmm(x, swiglu(rms_norm(x, layer.post_norm, a.rms_norm_eps), layer.gate_up), layer.down.t())
     return rms_norm(x, weights.final_norm, a.rms_norm_eps)

@@ -48,7 +48,7 @@ class AdamW:
 
 def clip_by_norm(gradient: torch.Tensor, limit: float) -> float:
     """Scales the flat gradient to norm `limit` if it is longer (torch's clip_grad_norm_: limit / (norm + 1e-6)); returns its norm before."""
-    norm = float(gradient.norm())
+    norm = float(gradient.norm(dtype=torch.float64))  # fp32 squares overflow long before the gradient does
     if limit > 0 and norm > limit:
         gradient.mul_(limit / (norm + 1e-6))
     return norm

@@ -55,7 +55,8 @@ def micro_batches(batch, vocabulary: int, max_length: int, score_tables: ScoreTa
     size = batch.rows_per_micro_batch or len(batch.rows)
     reader = _Reader(vocabulary, max_length, score_tables)
     groups = [[i for row in batch.rows[start : start + size] for i in row.samples] for start in range(0, len(batch.rows), size)]
-    return [reader.micro_batch([(i, batch.samples[i]) for i in group]) for group in groups if group]
+    read = [reader.micro_batch([(i, batch.samples[i]) for i in group]) for group in groups]
+    return [micro for micro in read if micro is not None]
 
 
 class _Reader:
@@ -64,16 +65,24 @@ class _Reader:
         self._max_length = max_length
         self._score_tables = score_tables
 
-    def micro_batch(self, members: list[tuple[int, object]]) -> MicroBatch:
+    def micro_batch(self, members: list[tuple[int, object]]) -> MicroBatch | None:
+        """None where nothing carries weight."""
+        read = []
         # Samples of similar length stand together: attention pads within such groups (training_forward.py).
-        members = sorted(members, key=lambda m: (-length_class(len(m[1].tokens) // 4), m[0]))
-        tokens = [self._tokens(sample) for _, sample in members]
+        for index, sample in sorted(members, key=lambda m: (-length_class(len(m[1].tokens) // 4), m[0])):
+            ids = self._tokens(sample)
+            weights = [self._weights(sample, term, len(ids)) for term in sample.terms]
+            # Without weight a sample is checked and left out: it changes nothing, not even the order of a sum.
+            if any(w.any() for w in weights):
+                read.append((index, sample, ids, weights))
+        return self._pack(read) if read else None
+
+    def _pack(self, read) -> MicroBatch:
         pieces: dict[str | tuple[str, int], list[Stream]] = {}
         select, targets, target_sample = [], [], []
         start = selected = 0
-        for (index, sample), ids in zip(members, tokens, strict=True):
-            weights = [self._weights(sample, term, len(ids)) for term in sample.terms]
-            used = np.flatnonzero(np.logical_or.reduce([w != 0 for w in weights])) if weights else np.zeros(0, np.int64)
+        for index, sample, ids, weights in read:
+            used = np.flatnonzero(np.logical_or.reduce([w != 0 for w in weights]))
             for term, weight in zip(sample.terms, weights, strict=True):
                 positions = np.flatnonzero(weight)
                 if len(positions):
@@ -85,8 +94,9 @@ class _Reader:
             target_sample.append(np.full(len(used), index))
             start += len(ids)
             selected += len(used)
+        tokens = [ids for _, _, ids, _ in read]
         return MicroBatch(
-            [index for index, _ in members], [len(ids) for ids in tokens], np.concatenate(tokens),
+            [index for index, *_ in read], [len(ids) for ids in tokens], np.concatenate(tokens),
             np.concatenate(select), np.concatenate(targets), np.concatenate(target_sample),
             {kind: _join(streams) for kind, streams in pieces.items()},
         )
@@ -101,6 +111,8 @@ class _Reader:
 
     @staticmethod
     def _weights(sample, term, length: int) -> np.ndarray:
+        if term.WhichOneof("kind") is None:
+            raise SidecarError("INVALID", f"member {sample.member}: a loss term has no kind")
         weights = _floats(sample, term.weights, "weights", length)
         if weights[0] != 0:
             raise SidecarError("INVALID", f"member {sample.member}: weights[0] must be 0, nothing predicts the first token")
@@ -114,8 +126,6 @@ class _Reader:
             return kind, _policy_fields(sample, term.policy_gradient, positions, length)
         if kind == "salient_vocabulary":
             return (kind, term.salient_vocabulary.top_k), self._salient_fields(sample, term.salient_vocabulary, positions)
-        if kind is None:
-            raise SidecarError("INVALID", f"member {sample.member}: a loss term has no kind")
         return kind, {}
 
     def _salient_fields(self, sample, term, positions: np.ndarray) -> dict[str, np.ndarray]:

@@ -136,8 +136,6 @@ class Trainer:
     def _accumulate(self, state: TrainingState, micros: list[MicroBatch], stats: StepStats, members: list[str]) -> None:
         state.gradient.zero_()
         for micro in micros:
-            if not len(micro.select):
-                continue
             with torch.enable_grad():
                 loss = micro_batch_loss(selected_logits(state.architecture, state.weights, state.rotary, micro), micro, stats)
                 if loss.requires_grad:
