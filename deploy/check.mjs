@@ -30,7 +30,7 @@ async function main() {
     ['text (registries, paths, names)', process.execPath, ['deploy/check/tracked.mjs']],
   ];
   const lint = missing.get('lint');
-  if (lint === undefined) checks.push(['Python (ruff)', toolchain.ruff ?? 'ruff', ['check', '--no-cache', 'kernels', 'test/kernels']]);
+  if (lint === undefined) checks.push(['Python (ruff)', toolchain.ruff ?? 'ruff', ['check', '--no-cache', '--config', 'kernels/ruff.toml', 'kernels', 'test/kernels']]);
   const results = await Promise.all(checks.map(runCheck));
   if (lint !== undefined) console.log(`${IN_CI ? 'FAILED' : 'skipped'}  Python (ruff): ${lint.message}`);
   return results.every((passed) => passed) && (lint === undefined || !IN_CI) ? 0 : 1;

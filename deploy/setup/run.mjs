@@ -63,7 +63,7 @@ export async function setUp(parts = ALL, mayFail = []) {
   const seconds = progress.seconds();
   const { node, python, temporal } = toolchain.versions;
   const took = duration(performance.now() - startedAt);
-  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, ${temporal}` : ''}\n`);
+  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, Temporal server ${temporal}` : ''}\n`);
   return { toolchain, missing, seconds };
 }
 

@@ -26,7 +26,7 @@ export async function prepareTemporal(progress) {
   if (last.tool !== undefined && last.mtimeMs === modified(last.tool.executable)) return last.tool;
 
   const tool = onPath(progress) ?? await cached(progress);
-  progress.say(`Temporal dev server: ${tool.source}, ${tool.version}`);
+  progress.say(`Temporal dev server ${tool.version}: ${tool.source}`);
   writeWhole(remembered, JSON.stringify({ mtimeMs: modified(tool.executable), tool }));
   return tool;
 }
@@ -36,7 +36,12 @@ function givenTemporal(executable) {
   const printed = outputOf(executable, ['--version']);
   const problem = printed === null ? 'it does not start' : temporalVersionProblem(printed);
   if (problem !== null) throw new SetupFailure(`STEMMA_TEMPORAL=${executable} cannot be used: ${problem}.`, 'Set STEMMA_TEMPORAL to a newer Temporal CLI, or unset it.');
-  return { executable, version: printed ?? '', source: 'STEMMA_TEMPORAL' };
+  return { executable, version: serverOf(printed ?? ''), source: 'STEMMA_TEMPORAL' };
+}
+
+/** @param {string} printed @returns {string} like `1.29.1` */
+function serverOf(printed) {
+  return /\bServer (\d+\.\d+\.\d+)/.exec(printed)?.[1] ?? printed;
 }
 
 /** @param {string} file */
@@ -51,7 +56,7 @@ function onPath(progress) {
     if (directory === '' || !existsSync(executable)) continue;
     const printed = outputOf(executable, ['--version']) ?? '';
     const problem = temporalVersionProblem(printed);
-    if (problem === null) return { executable, version: printed, source: `found on the PATH (${executable})` };
+    if (problem === null) return { executable, version: serverOf(printed), source: `found on the PATH (${executable})` };
     progress.say(`Temporal: ${executable} is not used: ${problem}`);
   }
   return null;
@@ -76,7 +81,7 @@ async function cached(progress) {
       rmSync(directory, { recursive: true, force: true });
       renameSync(partial, directory);
     }
-    return { executable, version: usable(executable) ?? '', source: `${source} (${executable})` };
+    return { executable, version: serverOf(usable(executable) ?? ''), source: `${source} (${executable})` };
   });
 }
 

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ESLint } from 'eslint';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+// The first question builds the type-aware program.
+vi.setConfig({ testTimeout: 60_000 });
 const eslint = new ESLint({ cwd: root });
 
 /** Rules broken by `text`, read as if it stood in an existing file (the type-aware rules need a project). */
