@@ -21,7 +21,7 @@ export function createInstructionEnvironment(raw: RawSettings): DomainEnvironmen
     domain: 'instruction', revision: 1, settings, variants: INSTRUCTION_VARIANTS, tools: [],
     vocabulary: [...LIST_WORDS, ...CONTEXT_WORDS, ...DIGITS],
     create: (space, key) => drawForSplit<Instruction>(space, key, (random) => (
-      key.variant === 'context' ? drawContext(random, settings.facts) : drawList(random, Number(key.variant.slice(-1)), [settings.minWords, settings.maxWords])
+      key.variant === 'context' ? drawContext(random, settings.facts) : drawList(random, Number(key.variant.slice(-1)), settings)
     )),
     world: () => null,
     call: (_task, state) => ({ world: state.world, observation: 'error unknown tool', ok: false, arguments: null, evidence: [], verifier: null }),

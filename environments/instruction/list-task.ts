@@ -18,12 +18,19 @@ export const LIST_WORDS: readonly string[] = [
 
 const SLOTS: readonly Slot[] = ['selection', 'order', 'repetition', 'addition', 'form'];
 
-export function drawList(random: Random, constraintCount: number, wordRange: readonly [number, number]): DrawnList {
+export interface ListShape {
+  readonly minWords: number;
+  readonly maxWords: number;
+  readonly listWords: number;
+}
+
+export function drawList(random: Random, constraintCount: number, shape: ListShape): DrawnList {
   const slots = random.sample(SLOTS, constraintCount).sort((a, b) => SLOTS.indexOf(a) - SLOTS.indexOf(b));
-  const length = random.between(wordRange[0], wordRange[1]);
+  const length = random.between(shape.minWords, shape.maxWords);
+  const words = listWords(shape.listWords);
   const kinds = slots.map((slot) => random.pick(kindsOf(slot)));
-  const source = drawSource(random, length, kinds);
-  const stated = kinds.map((kind) => fill(random, kind, source));
+  const source = drawSource(random, words, { length, repeat: kinds.includes('unique') });
+  const stated = kinds.map((kind) => fill(random, kind, { source, words }));
   const ordered = stated.some((constraint) => SLOT_OF[constraint.kind] === 'order');
   const constraints: Constraint[] = ordered ? stated : [...stated, { kind: 'keep' }];
   const list: ListTask = { source, constraints };
@@ -34,17 +41,21 @@ function kindsOf(slot: Slot): ConstraintKind[] {
   return (Object.keys(SLOT_OF) as ConstraintKind[]).filter((kind) => SLOT_OF[kind] === slot && kind !== 'keep');
 }
 
-/** Words differ, except under `unique`, which needs one twice; under `letter`, one or two share a first letter. */
-function drawSource(random: Random, length: number, kinds: readonly ConstraintKind[]): string[] {
-  if (kinds.includes('unique')) {
-    const words = random.sample(GOODS, length - 1);
-    return random.shuffled([...words, random.pick(words)]);
-  }
-  return random.sample(GOODS, length);
+/** The first letters come in turn, so that a shorter list still has words of every letter. */
+function listWords(count: number): string[] {
+  const rank = (word: string): number => GOODS.filter((other) => other[0] === word[0] && other < word).length;
+  return [...GOODS].sort((a, b) => rank(a) - rank(b)).slice(0, count);
 }
 
-function fill(random: Random, kind: ConstraintKind, source: readonly string[]): Constraint {
-  const outside = GOODS.filter((word) => !source.includes(word));
+/** Words differ, except under `unique`, which needs one twice. */
+function drawSource(random: Random, words: readonly string[], { length, repeat }: { readonly length: number; readonly repeat: boolean }): string[] {
+  if (!repeat) return random.sample(words, length);
+  const different = random.sample(words, length - 1);
+  return random.shuffled([...different, random.pick(different)]);
+}
+
+function fill(random: Random, kind: ConstraintKind, { source, words }: { readonly source: readonly string[]; readonly words: readonly string[] }): Constraint {
+  const outside = words.filter((word) => !source.includes(word));
   switch (kind) {
     case 'drop': return { kind, word: random.pick(source) };
     case 'letter': return { kind, letter: random.pick(source)[0] as string };

@@ -1,3 +1,4 @@
+import { StemmaError } from '../../core/errors.js';
 import { integerSetting, mixturesSetting, readSettings } from '../settings.js';
 import type { Mixtures, RawSettings } from '../settings.js';
 
@@ -9,6 +10,8 @@ export interface InstructionSettings {
   /** Words of a list, at least and at most. */
   readonly minWords: number;
   readonly maxWords: number;
+  /** How many different words lists are made of. */
+  readonly listWords: number;
   /** Lines of a context document. */
   readonly facts: number;
   readonly mixtures: Mixtures;
@@ -16,8 +19,9 @@ export interface InstructionSettings {
 
 const RULES = {
   seed: integerSetting(1, 0, 2 ** 31 - 1),
-  minWords: integerSetting(3, 2, 5),
-  maxWords: integerSetting(4, 3, 8),
+  minWords: integerSetting(2, 2, 5),
+  maxWords: integerSetting(3, 2, 8),
+  listWords: integerSetting(12, 10, 24),
   facts: integerSetting(3, 2, 4),
   mixtures: mixturesSetting(
     { '': { 'rules-1': 1, 'rules-2': 1, context: 1 }, rules: { 'rules-1': 1, 'rules-2': 1 }, easy: { 'rules-1': 3, 'rules-2': 1, context: 1 } },
@@ -26,5 +30,9 @@ const RULES = {
 };
 
 export function readInstructionSettings(raw: RawSettings): InstructionSettings {
-  return readSettings<InstructionSettings>('instruction', raw, RULES);
+  const settings = readSettings<InstructionSettings>('instruction', raw, RULES);
+  if (settings.minWords > settings.maxWords) {
+    throw new StemmaError('recipe', 'INVALID', 'environments.instruction.minWords: must not exceed maxWords', 'Correct these settings in the recipe.');
+  }
+  return settings;
 }

@@ -30,7 +30,7 @@ describe('list tasks', () => {
   it('use at least ten kinds of constraint, each slot at most once', () => {
     const kinds = new Set<string>();
     for (let i = 0; i < 600; i++) {
-      const { list } = drawList(randomOf('list', i), 1 + (i % 3), [3, 5]);
+      const { list } = drawList(randomOf('list', i), 1 + (i % 3), { minWords: 3, maxWords: 5, listWords: 24 });
       for (const constraint of list.constraints) kinds.add(constraint.kind);
     }
     expect(kinds.size).toBeGreaterThanOrEqual(10);

@@ -21,6 +21,10 @@ describe('createEnvironments', () => {
     ]);
   });
 
+  it('checks settings against each other', () => {
+    expect(() => createEnvironments({ search: {}, science: {}, instruction: { minWords: 4, maxWords: 3 }, tools: {} })).toThrow(/minWords: must not exceed maxWords/);
+  });
+
   it('takes named mixtures from the recipe and keeps the default ones', () => {
     const { search } = createEnvironments({ search: { mixtures: { '': { '3-hop': 1 }, mine: { '1-hop': 1 } } }, science: {}, instruction: {}, tools: {} });
     expect(search.taskId('train', 5, '')).toBe('search/train/3-hop/5');
