@@ -6,6 +6,7 @@ import { recipeNotes } from '../../core/recipe/validate.js';
 import { writeReport } from '../report/write-report.js';
 import type { Config } from '../runtime/config.js';
 import { createLogger } from '../runtime/logger.js';
+import { assertRunnable } from '../runtime/runnable.js';
 import { EXIT_INTERRUPTED } from '../runtime/shutdown.js';
 import type { CliDeps } from './deps.js';
 import { durationText, hashText } from './figures.js';
@@ -32,6 +33,7 @@ const REFRESH_MS = { terminal: 500, plain: 2_000 };
 
 /** Returns the exit code. */
 export async function runHere(deps: CliDeps, request: RunHere): Promise<number> {
+  assertRunnable(request.recipe);
   const { terminal } = deps;
   const config = deps.config();
   const shutdown = deps.listenForShutdown({

@@ -3,6 +3,7 @@ import { StemmaError } from '../../../core/errors.js';
 import type { Recipe } from '../../../core/recipe/recipe.js';
 import { recipeNotes } from '../../../core/recipe/validate.js';
 import { loadRecipe } from '../../runtime/recipe-schema.js';
+import { assertRunnable } from '../../runtime/runnable.js';
 import type { CliDeps } from '../deps.js';
 import { Exit } from '../failure.js';
 import { seedValue } from '../option-values.js';
@@ -29,6 +30,7 @@ export function runCommand(deps: CliDeps): Command {
 
 async function run(deps: CliDeps, recipeName: string, options: Options): Promise<void> {
   const recipe = await loadRecipe(recipeName);
+  assertRunnable(recipe);
   const controls = await runningPlatform(deps);
   if (controls !== null) return submit(deps, { controls, recipe, recipeName, options });
   const code = await runHere(deps, { recipe, recipeName, ...options });

@@ -145,6 +145,12 @@ describe('the other commands', () => {
     expect(err()).toContain("no recipe 'no-such'");
   });
 
+  it('run refuses pretrained weights before anything starts', async () => {
+    expect(await cli('run', 'agents-a1')).toBe(1);
+    expect(err()).toMatch(/starts from the pretrained weights Qwen\/Qwen3.5-35B-A3B[^]*→ Run `tiny`/);
+    expect(here.submitted).toEqual([]);
+  });
+
   it('lineage goes from weights to episodes and teachers, and back', async () => {
     await cli('quickstart', '--recipe', 'micro', '--json');
     here.out.length = 0;
