@@ -61,9 +61,11 @@ export async function setUp(parts = ALL, mayFail = []) {
   });
   const toolchain = await lanes.finally(undo);
   const seconds = progress.seconds();
-  const { node, python, temporal } = toolchain.versions;
+  const { node, ...others } = toolchain.versions;
+  const python = missing.has('python') ? undefined : others['python'];
+  const temporal = missing.has('temporal') ? undefined : others['temporal'];
   const took = duration(performance.now() - startedAt);
-  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, Temporal server ${temporal}` : ''}\n`);
+  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, Temporal server ${temporal}` : ''}${missing.size > 0 ? `; not available: ${[...missing.keys()].join(', ')}` : ''}\n`);
   return { toolchain, missing, seconds };
 }
 
