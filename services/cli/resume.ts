@@ -37,10 +37,10 @@ function ordinal(run: string, prefix: string): number[] {
   return /^\d+$/.test(rest) ? [Number(rest)] : [];
 }
 
-/** "search-rl, step 12 of 60; 1 of 9 stages is done" */
+/** "search-rl, step 12 of 60; 1 of 9 stages done" */
 export function whereItStands(snapshot: RunSnapshot): string {
-  const { stages } = snapshot.progress;
+  const { stages, now } = snapshot.progress;
   const done = stages.filter((stage) => stage.status === 'finished').length;
   const open = stages.filter((stage) => stage.status === 'running').map(({ stage, step, steps }) => `${stage}, step ${step}${steps === undefined ? '' : ` of ${steps}`}`);
-  return [open.length === 0 ? 'between stages' : open.join(' and '), `${done} of ${stages.length} stages done`].join('; ');
+  return [open.length === 0 ? now : open.join(' and '), `${done} of ${stages.length} stages done`].join('; ');
 }
