@@ -35,6 +35,8 @@ export function createRunActivities(deps: CoordinatorDeps): RunActivities {
 
 async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Promise<RunPlan> {
   assertRunId(run);
+  // Refused before anything is written: a recipe that is not there leaves no log behind.
+  if (!(await deps.logs.list()).includes(run)) await loadRecipe(input.recipe);
   const log = await deps.logs.open(run, 'write');
   const { state } = await readFold(log, runStream(run), runFold);
   if (!state.created) {
