@@ -1,5 +1,6 @@
 """Attention by hand (products, softmax, products), because fused attention is not bit-identical under padding.
 
+Queries are scaled before their product: a scale inside it is applied at different points by different code paths.
 Grouped queries are not repeated over: the g query heads that share a key-value head are g·L rows of one product.
 """
 import torch
@@ -37,9 +38,9 @@ def cached_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: to
     bias [N·kv_heads, 1, S] (0 or −inf) → [N, heads·D]."""
     rows, heads, d = q.shape
     kv_heads, columns = k.shape[1], k.shape[2]
-    grouped = q.reshape(rows * kv_heads, heads // kv_heads, d)
+    grouped = (q * scale).view(rows * kv_heads, heads // kv_heads, d)
     keys, values = k.reshape(rows * kv_heads, columns, d), v.reshape(rows * kv_heads, columns, d)
-    scores = torch.baddbmm(bias, grouped, keys.transpose(1, 2), alpha=scale)
+    scores = torch.baddbmm(bias, grouped, keys.transpose(1, 2))
     return torch.bmm(scores.softmax(-1), values).view(rows, heads * d)
 
 
@@ -54,7 +55,8 @@ def _attend_block(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch
     kv_heads, columns = k.shape[1], k.shape[2]
     group = heads // kv_heads
     keys, values = k.reshape(batch * kv_heads, columns, d), v.reshape(batch * kv_heads, columns, d)
-    scores = torch.baddbmm(bias.repeat(group, 1), q.reshape(batch * kv_heads, group * rows, d), keys.transpose(1, 2), alpha=scale)
+    grouped = (q * scale).reshape(batch * kv_heads, group * rows, d)
+    scores = torch.baddbmm(bias.repeat(group, 1), grouped, keys.transpose(1, 2))
     return torch.bmm(scores.softmax(-1), values).view(batch, heads, rows, d)
 
 
