@@ -73,11 +73,15 @@ export async function compile(progress) {
     file: stampFile('compile'),
     hash: hashTimes([...sources, join(ROOT, 'tsconfig.base.json'), join(ROOT, 'tsconfig.json')]),
     isThere: () => existsSync(main),
-  }, () => {
+  }, async () => {
     // tsc -b believes its build info; where the output it tells of is gone, only --force makes it look.
     const force = existsSync(main) ? [] : ['--force'];
-    return progress.step('compile (tsc -b)', () => runCommand(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...force], {
+    await progress.step('compile (tsc -b)', () => runCommand(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...force], {
       cwd: ROOT, log: logFile('compile'), remedy: 'Correct the type errors it names.',
+    }));
+    // Bundled here, a start of the services saves a second and a half.
+    await progress.step('bundle the workflows', () => runCommand(process.execPath, [join(ROOT, 'dist/services/worker/bundle.js')], {
+      cwd: ROOT, log: logFile('bundle'), remedy: 'Correct the workflow code it names: workflows/ may import only core and @temporalio/workflow.',
     }));
   });
 }

@@ -13,6 +13,7 @@ from .parameters import named_parameters, parameter_count
 
 WEIGHTS_FORMAT = "stemma-weights/1"
 SNAPSHOT_FORMAT = "stemma-snapshot/1"
+_METADATA_KEY = "stemma"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -29,7 +30,7 @@ class Snapshot:
 
 def dump_weights(architecture: Architecture, flat: torch.Tensor) -> bytes:
     metadata = {"format": WEIGHTS_FORMAT, "config": architecture.to_json()}
-    return save_tensors(_contiguous(named_parameters(architecture, flat)), metadata)
+    return _save(_contiguous(named_parameters(architecture, flat)), metadata)
 
 
 def load_weights(data: bytes) -> tuple[Architecture, torch.Tensor]:
@@ -48,7 +49,7 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "format": SNAPSHOT_FORMAT, "config": snapshot.architecture.to_json(), "step": str(snapshot.step),
         "state_hash": snapshot.state_hash, "weights_hash": snapshot.weights_hash,
     }
-    return save_tensors(tensors, metadata)
+    return _save(tensors, metadata)
 
 
 def load_snapshot(data: bytes) -> Snapshot:
@@ -61,10 +62,15 @@ def load_snapshot(data: bytes) -> Snapshot:
     )
 
 
+def _save(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """One metadata key only: safetensors writes several in random order, and equal states must be equal blobs."""
+    return save_tensors(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+
+
 def _read(data: bytes, formats: tuple[str, ...]) -> tuple[dict, dict[str, torch.Tensor]]:
     try:
         header = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header]).get("__metadata__", {})
+        metadata = json.loads(json.loads(data[8 : 8 + header]).get("__metadata__", {}).get(_METADATA_KEY, "{}"))
         tensors = load_tensors(data)
     except (SafetensorError, ValueError, UnicodeDecodeError) as error:
         raise SidecarError("CORRUPT", f"the blob is not a safetensors file: {error}") from None

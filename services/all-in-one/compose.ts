@@ -72,15 +72,16 @@ export async function composeServices({ config, logger, registry, heartbeat }: C
     contexts, scorer, route: createRouter(contexts), metrics: createScoringMetrics(registry), holder, logger, heartbeat,
   }));
   const scoring = teacherScoringClient(scoringServer.address);
+  const stopwatch = startStopwatch(trainer, () => performance.now());
   const training: TrainingDeps = {
     contexts, blobs, trainer, sampler, logger, holder,
-    stopwatch: startStopwatch(trainer, () => performance.now()), nowMs: () => performance.now(),
+    stopwatch, nowMs: () => performance.now(),
   };
   const withScoring = { ...training, scoring };
   return {
     logs, blobs, trainer, contexts, sidecar,
     activities: {
-      worker: createRunActivities({ logs, blobs, trainer, contexts, code: await codeVersion(config.packageRoot) }),
+      worker: createRunActivities({ logs, blobs, trainer, contexts, stopwatch, code: await codeVersion(config.packageRoot) }),
       learner: { advanceSft: (ref) => advanceSft(training, ref), advanceRl: (ref) => advanceRl(withScoring, ref) },
       distiller: { advanceDistill: (ref) => advanceDistill(withScoring, ref) },
       rollout: {

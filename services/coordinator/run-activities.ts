@@ -12,11 +12,13 @@ import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
 import { loadRecipe } from '../runtime/recipe-schema.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
+import type { Stopwatch } from '../training/stopwatch.js';
 import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
 
 export interface CoordinatorDeps extends CreateRunDeps {
   readonly logs: RunLogs;
   readonly contexts: RunContexts;
+  readonly stopwatch: Pick<Stopwatch, 'pause' | 'resume'>;
 }
 
 const DEFAULT_SEED = 1;
@@ -26,7 +28,12 @@ export function createRunActivities(deps: CoordinatorDeps): RunActivities {
     openRun: (run, input) => openRun(deps, run, input),
     startStage: async (ref) => startStage(await deps.contexts.get(ref.run), ref),
     finishStage: async (ref) => finishStage(await deps.contexts.get(ref.run), ref),
-    recordControl: async (fact) => recordControl(await deps.contexts.get(fact.run), fact),
+    async recordControl(fact) {
+      const answer = await recordControl(await deps.contexts.get(fact.run), fact);
+      if (fact.action === 'pause') deps.stopwatch.pause();
+      else if (fact.action === 'resume') deps.stopwatch.resume();
+      return answer;
+    },
     finishRun: async (run) => finishRun(await deps.contexts.get(run)),
     stopRun: (run, reason) => record(deps, run, { $case: 'runStopped', value: { reason } }),
     failRun: (run, message) => record(deps, run, { $case: 'runFailed', value: { code: 'FAILED', boundary: 'temporal', message } }),

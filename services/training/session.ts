@@ -44,6 +44,7 @@ export interface StageSession {
 const idle = new WeakMap<RunContexts, Map<string, ClaimedStream<StageState>>>();
 
 export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, work: (session: StageSession) => Promise<T>): Promise<T> {
+  deps.stopwatch.start();
   const context = await deps.contexts.get(ref.run);
   const run = await readRun(context);
   const recipe = context.recipe.stages.find((s) => s.id === ref.stage);

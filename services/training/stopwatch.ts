@@ -3,29 +3,42 @@ import type { Trainer } from '../../core/ports.js';
 import type { Spent } from '../../proto/gen/stemma/v1/events.js';
 
 export interface Stopwatch {
+  /** Work begins: what went before (starting up) is nobody's time. A no-op once it runs. */
+  start(): void;
   /** Seconds since the last lap of this process, split. Restarts of the sidecar reset its counter; what ran before is then lost to `compute`. */
   lap(): Promise<Spent>;
-  /** Time in which a tool or a person was waited for and nothing else ran. */
-  waited(seconds: number): void;
+  /** A person paused the run: until it is resumed, time is waited for. */
+  pause(): void;
+  resume(): void;
 }
 
 export function startStopwatch(trainer: Pick<Trainer, 'status'>, nowMs: () => number): Stopwatch {
-  let lastMs = nowMs();
+  let lastMs: number | undefined;
+  let pausedMs: number | undefined;
   let lastBusy = 0;
-  let waiting = 0;
+  let waitingMs = 0;
+  const settlePause = (): void => {
+    if (pausedMs !== undefined) waitingMs += nowMs() - pausedMs;
+  };
   return {
-    waited(seconds) {
-      waiting += seconds;
+    start: () => void (lastMs ??= nowMs()),
+    pause: () => void (pausedMs ??= nowMs()),
+    resume() {
+      settlePause();
+      pausedMs = undefined;
     },
     async lap() {
       const { busySeconds } = await trainer.status();
       const now = nowMs();
-      const wallSeconds = (now - lastMs) / 1000;
+      settlePause();
+      const wallSeconds = (now - (lastMs ?? now)) / 1000;
       const computed = busySeconds >= lastBusy ? busySeconds - lastBusy : busySeconds;
-      const spent = { wallSeconds, computeSeconds: Math.min(computed, wallSeconds), waitingSeconds: Math.min(waiting, wallSeconds) };
+      const computeSeconds = Math.min(computed, wallSeconds);
+      const spent = { wallSeconds, computeSeconds, waitingSeconds: Math.min(waitingMs / 1000, wallSeconds - computeSeconds) };
       lastMs = now;
+      if (pausedMs !== undefined) pausedMs = now;
       lastBusy = busySeconds;
-      waiting = 0;
+      waitingMs = 0;
       return spent;
     },
   };
