@@ -15,6 +15,7 @@ from .draw import draw, uniforms
 from .forward import hidden_states
 from .models import Model
 from .prefill import padded_length, padded_rows, prefill
+from .threads import tensor_threads
 
 _INITIAL_SLOTS = 32
 
@@ -129,6 +130,10 @@ class DecodePool:
 
     def step(self) -> list[Finished]:
         """One token for every active slot; returns the finished ones."""
+        with tensor_threads(self.model.decode_threads):
+            return self._step()
+
+    def _step(self) -> list[Finished]:
         active = len(self.slots)
         rows = padded_rows(active, self.model)
         hidden = self._forward(rows)

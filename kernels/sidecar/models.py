@@ -15,6 +15,7 @@ from .errors import SidecarError
 from .forward import Rotary
 from .parameters import fused_views, model_weights, named_parameters
 from .row_floor import find_row_floor
+from .threads import decode_threads
 
 # The trainer's current (architecture, flat buffer, weights hash), or None before the first restore.
 CurrentWeights = Callable[[], tuple[Architecture, torch.Tensor, str] | None]
@@ -30,6 +31,7 @@ class Model:
         self.weights = model_weights(architecture, fused_views(architecture, flat))
         self.rotary = Rotary(architecture, flat.device)
         self.row_floor = row_floor
+        self.decode_threads = decode_threads(flat.numel())
         self.attention_scale = architecture.head_dim**-0.5
 
 

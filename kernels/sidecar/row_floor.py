@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from .architecture import Architecture
 from .forward import swiglu
 from .logs import log
+from .parameters import parameter_count
+from .threads import decode_threads, tensor_threads
 
 CANDIDATES = (16, 32, 64, 128, 256)
 ROW_MULTIPLE = 16
@@ -22,8 +24,11 @@ def find_row_floor(architecture: Architecture, device: torch.device) -> int:
     """The smallest candidate from which on all row counts agree bit for bit. GPU: the smallest; no such claim there."""
     if device.type != "cpu":
         return CANDIDATES[0]
+    floor = 0
     with torch.inference_mode():
-        floor = max(_floor_of(product) for product in _products(architecture))
+        for count in {torch.get_num_threads(), decode_threads(parameter_count(architecture))}:
+            with tensor_threads(count):
+                floor = max(floor, *(_floor_of(product) for product in _products(architecture)))
     if floor > CANDIDATES[-1]:
         log("warning", "matrix products on this machine depend on their number of rows: sampling is not bitwise reproducible")
         return CANDIDATES[-1]
