@@ -27,6 +27,19 @@ export function numberSetting(fallback: number, low: number, high: number): Sett
   };
 }
 
+/** A choice of names, at least `least` of them, each once. */
+export function choiceSetting<T extends string>(known: readonly T[], least: number): SettingRule<readonly T[]> {
+  return {
+    fallback: known,
+    problem(value) {
+      if (!Array.isArray(value)) return `must be a list of ${known.join(', ')}`;
+      const unknown = (value as readonly Json[]).filter((name) => !known.includes(name as T));
+      if (unknown.length > 0) return `names unknown ${unknown.map(String).join(', ')}; known: ${known.join(', ')}`;
+      return new Set(value).size < Math.max(least, value.length) ? `must name at least ${least}, each once` : null;
+    },
+  };
+}
+
 /** Named mixtures: name → variant → share. '' is the mixture that evaluation and RL take when a recipe names no variant. */
 export type Mixtures = { readonly [name: string]: { readonly [variant: string]: number } };
 

@@ -22,13 +22,15 @@ export interface ListShape {
   readonly minWords: number;
   readonly maxWords: number;
   readonly listWords: number;
+  readonly kinds: readonly ConstraintKind[];
 }
 
 export function drawList(random: Random, constraintCount: number, shape: ListShape): DrawnList {
-  const slots = random.sample(SLOTS, constraintCount).sort((a, b) => SLOTS.indexOf(a) - SLOTS.indexOf(b));
+  const stateable = SLOTS.filter((slot) => kindsOf(shape, slot).length > 0);
+  const slots = random.sample(stateable, constraintCount).sort((a, b) => SLOTS.indexOf(a) - SLOTS.indexOf(b));
   const length = random.between(shape.minWords, shape.maxWords);
   const words = listWords(shape.listWords);
-  const kinds = slots.map((slot) => random.pick(kindsOf(slot)));
+  const kinds = slots.map((slot) => random.pick(kindsOf(shape, slot)));
   const source = drawSource(random, words, { length, repeat: kinds.includes('unique') });
   const stated = kinds.map((kind) => fill(random, kind, { source, words }));
   const ordered = stated.some((constraint) => SLOT_OF[constraint.kind] === 'order');
@@ -37,8 +39,8 @@ export function drawList(random: Random, constraintCount: number, shape: ListSha
   return { prompt: `write ${stated.map(phrase).join(' , ')} : ${source.join(' ')}`, answer: solveList(list).join(' '), list };
 }
 
-function kindsOf(slot: Slot): ConstraintKind[] {
-  return (Object.keys(SLOT_OF) as ConstraintKind[]).filter((kind) => SLOT_OF[kind] === slot && kind !== 'keep');
+function kindsOf({ kinds }: ListShape, slot: Slot): ConstraintKind[] {
+  return kinds.filter((kind) => SLOT_OF[kind] === slot);
 }
 
 /** The first letters come in turn, so that a shorter list still has words of every letter. */
