@@ -3,8 +3,8 @@
 Every row has the same padded cache length, so reductions over it have one shape whoever the neighbours are.
 Active rows are kept at the front (a finished row's slot is taken by the last), so a step computes only them.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 import torch

@@ -19,8 +19,8 @@ def export(architecture: Architecture, flat: torch.Tensor, tokenizer_json: bytes
 
     Refuses when transformers' forward pass over the same weights disagrees with ours (UNSUPPORTED).
     """
-    from transformers import PreTrainedTokenizerFast
     from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
     target = Path(directory)
     if not target.is_absolute():

@@ -4,7 +4,7 @@ and decode is only how a layer attends, and that is passed in.
 Differs from Hugging Face's in the order of some sums only (fused products, residuals added inside the product):
 logits agree to 1e-5, asserted in test/kernels and at every export.
 """
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F

@@ -4,7 +4,7 @@ weights hash: parameters and the architecture that reads them (equal numbers und
 another model). state hash: weights hash, optimizer moments, step. Lower-case hex.
 """
 import hashlib
-from typing import Mapping
+from collections.abc import Mapping
 
 import torch
 

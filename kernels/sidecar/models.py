@@ -4,7 +4,7 @@ A cached model owns its tensors: the trainer's state is cloned in under its curr
 can never change what an older hash serves.
 """
 from collections import OrderedDict
-from typing import Callable, Collection
+from collections.abc import Callable, Collection
 
 import torch
 

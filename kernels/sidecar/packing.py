@@ -4,8 +4,8 @@ Packed rows decide only which samples share a forward-backward pass (rows_per_mi
 crosses samples and position ids restart, so a row needs no padding and the linear layers run on flat tokens.
 """
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Callable
 
 import numpy as np
 

@@ -3,7 +3,7 @@
 A sequence is padded on the right to a multiple of 16 that its own length decides, and runs with others of the
 same padded length. Its result does not depend on them, on their number, or on its place among them.
 """
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch

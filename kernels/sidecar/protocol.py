@@ -8,7 +8,14 @@ if not (_GENERATED / "stemma" / "v1" / "trainer_pb2_grpc.py").is_file():
 sys.path.insert(0, str(_GENERATED))
 
 from stemma.v1 import (  # noqa: E402
-    data_pb2, events_pb2, sampler_pb2, sampler_pb2_grpc, scorer_pb2, scorer_pb2_grpc, trainer_pb2, trainer_pb2_grpc,
+    data_pb2,
+    events_pb2,
+    sampler_pb2,
+    sampler_pb2_grpc,
+    scorer_pb2,
+    scorer_pb2_grpc,
+    trainer_pb2,
+    trainer_pb2_grpc,
 )
 
 __all__ = [

@@ -4,7 +4,7 @@ A CPU matrix library takes other code paths, with sums in another order, when a 
 ends depends on the shape and on the number of threads. So it is measured once per architecture, with the very
 products of the forward pass, and every product gets at least that many rows (docs/decisions/0002-bitwise-sampling.md).
 """
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F

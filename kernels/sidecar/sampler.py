@@ -3,11 +3,10 @@
 R2: the tokens and log-probability bits of a request are a function of (weights, prefix, seed, settings) alone
 (docs/decisions/0002-bitwise-sampling.md). Only the compute thread runs this code, under inference mode.
 """
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
-import torch
 
 from .decode_pool import DecodePool, Finished, Slot, cache_length
 from .errors import SidecarError

@@ -4,7 +4,7 @@ A row's numbers do not depend on the other samples of the request (prefill.py), 
 Position t is that of the predicted token: its distribution is computed from tokens[<t].
 """
 import hashlib
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch

@@ -16,7 +16,7 @@ teacher_mass     teacher mass on its ids                      salient tokens
 
 Of the batch: the sums of these (loss counted once), and gradient_norm before clipping.
 """
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 

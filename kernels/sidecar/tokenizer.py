@@ -1,7 +1,7 @@
 """A word-level tokenizer trained from a corpus: special tokens first in their order, then words by
 falling frequency, equal ones in code point order. A function of the corpus alone."""
 from collections import Counter
-from typing import Sequence
+from collections.abc import Sequence
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel

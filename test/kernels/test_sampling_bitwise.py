@@ -6,10 +6,10 @@ from tiny_model import ODD, SMALLEST, TINY, OneModel, model_of
 
 from sidecar.decode_pool import Slot, cache_length
 from sidecar.draw import uniforms
+from sidecar.protocol import scorer_pb2
 from sidecar.row_floor import find_row_floor
 from sidecar.sampler import Sampler, Ticket
 from sidecar.scorer import score
-from sidecar.protocol import scorer_pb2
 
 
 class Recorder:

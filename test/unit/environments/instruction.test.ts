@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { answerUnder, dependsOnBoth, drawContext } from '../../../environments/instruction/context-task.js';
 import { drawList } from '../../../environments/instruction/list-task.js';
 import { randomOf } from '../../../environments/random.js';
+import { readInstructionSettings } from '../../../environments/instruction/settings.js';
 import { environments, play } from '../../support/environments.js';
 
 describe('context tasks', () => {
@@ -30,11 +31,23 @@ describe('list tasks', () => {
   it('use at least ten kinds of constraint, each slot at most once', () => {
     const kinds = new Set<string>();
     for (let i = 0; i < 600; i++) {
-      const { list } = drawList(randomOf('list', i), 1 + (i % 3), { minWords: 3, maxWords: 5, listWords: 24 });
+      const { list } = drawList(randomOf('list', i), 1 + (i % 3), { ...readInstructionSettings({}), minWords: 3, maxWords: 5, listWords: 24 });
       for (const constraint of list.constraints) kinds.add(constraint.kind);
     }
     expect(kinds.size).toBeGreaterThanOrEqual(10);
     expect(kinds.size).toBe(15);
+  });
+
+  it('state only the kinds a recipe chooses, of which it must choose ten', () => {
+    const kinds = ['first', 'last', 'unique', 'reverse', 'rotate', 'twice', 'start', 'end', 'join', 'mark'];
+    const shape = readInstructionSettings({ kinds });
+    for (let i = 0; i < 200; i++) {
+      const { list } = drawList(randomOf('chosen', i), 1 + (i % 3), shape);
+      for (const { kind } of list.constraints) expect([...kinds, 'keep']).toContain(kind);
+    }
+    expect(() => readInstructionSettings({ kinds: kinds.slice(1) })).toThrow(/at least 10/);
+    expect(() => readInstructionSettings({ kinds: [...kinds.slice(1), 'last'] })).toThrow(/each once/);
+    expect(() => readInstructionSettings({ kinds: [...kinds, 'sing'] })).toThrow(/sing/);
   });
 
   it('grade by constraint', () => {
