@@ -38,7 +38,7 @@ def test_salient_vocabulary_gradient_matches_finite_differences_through_a_head()
     for temperature in (1.0, 1.7):
         tau = torch.full((5,), temperature, dtype=torch.float64)
         assert torch.autograd.gradcheck(
-            lambda h, w: (weight * salient_vocabulary((h @ w.t()).gather(1, ids), teacher, tau)).sum(), (hidden, head), atol=1e-8,
+            lambda h, w, tau=tau: (weight * salient_vocabulary((h @ w.t()).gather(1, ids), teacher, tau)).sum(), (hidden, head), atol=1e-8,
         )
 
 
