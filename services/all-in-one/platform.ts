@@ -2,6 +2,8 @@
 import { mkdir, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { StemmaError } from '../../core/errors.js';
+import { takeFileLock, type FileLock } from '../adapters/log/file-lock.js';
 import { serveGateway } from '../gateway/server.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
@@ -22,9 +24,11 @@ const NAMESPACE = 'default';
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { config, logger, onStart } = options;
   await mkdir(config.home, { recursive: true });
+  const lock = takeHome(config.home);
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer().catch((error: unknown) => logger.warn({ err: error }, 'closing'));
+    lock.release();
   };
   try {
     const registry = createRegistry({ processFigures: true });
@@ -62,6 +66,13 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     await close();
     throw error;
   }
+}
+
+/** One platform a home: a second one would start another Temporal server on the same database and take the first one's work. */
+function takeHome(home: string): FileLock {
+  return takeFileLock(join(home, 'platform.lock'), (cause) =>
+    new StemmaError('setup', 'LOCKED', `${home} is in use by another Stemma process`,
+      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port for several processes.', cause));
 }
 
 /** A run is followed from its first activity on, or, after a restart, from the look at unfinished runs. */

@@ -42,6 +42,7 @@ const outcome = (): Outcome => JSON.parse(finished.stdout) as Outcome;
 describe('quickstart', () => {
   it('refuses a second writer and says what to do', () => {
     expect(second.code).not.toBe(0);
+    expect(second.stderr).toMatch(/in use by another Stemma process/);
     expect(second.stderr).toMatch(/--log kafka:\/\//);
   });
 

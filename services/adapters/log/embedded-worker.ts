@@ -6,27 +6,17 @@ import Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import { prepareCommit } from './embedded-commit.js';
 import { checkFormat, createSchema, logError, makeDurable } from './embedded-file.js';
+import { takeFileLock, type FileLock } from './file-lock.js';
 import { toWire, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
 
-/** Covers a predecessor that is still being torn down by the kernel. */
-const LOCK_TIMEOUT_MS = 500;
 const CACHE_KIB = 65_536;
 /** 16 MiB of WAL between checkpoints: fewer rewrites of the same pages than with the default of 4 MiB. */
 const CHECKPOINT_PAGES = 4_000;
 
-/** A file of its own, held in an open transaction: the kernel lets go of it when the process dies, however it dies. */
-function takeLock({ run, file }: WriterOptions): Database.Database {
-  const lockFile = file.replace(/\.sqlite$/, '.lock');
-  const lock = new Database(lockFile, { timeout: LOCK_TIMEOUT_MS });
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
-  } catch (error) {
-    lock.close();
-    if (!(error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY'))) throw logError(error, lockFile);
-    throw new StemmaError('log', 'LOCKED', `the log of run ${run} is being written by ${holderOf(file)}`,
-      'The embedded log has one writer process: stop that one, or use --log kafka://host:port for several processes.', error);
-  }
+function takeLock({ run, file }: WriterOptions): FileLock {
+  return takeFileLock(file.replace(/\.sqlite$/, '.lock'), (cause) =>
+    new StemmaError('log', 'LOCKED', `the log of run ${run} is being written by ${holderOf(file)}`,
+      'The embedded log has one writer process: stop that one, or use --log kafka://host:port for several processes.', cause));
 }
 
 function holderOf(file: string): string {
@@ -73,7 +63,7 @@ function openWriter(options: WriterOptions): Database.Database {
 function serve(options: WriterOptions): void {
   const port = parentPort!;
   const say = (message: FromWriter): void => port.postMessage(message);
-  let lock: Database.Database | undefined;
+  let lock: FileLock | undefined;
   try {
     lock = takeLock(options);
     const held = lock;
@@ -85,12 +75,12 @@ function serve(options: WriterOptions): void {
         return;
       }
       db.close();
-      held.close();
+      held.release();
       port.close();
     });
     say({ kind: 'ready' });
   } catch (error) {
-    lock?.close();
+    lock?.release();
     say({ kind: 'refused', error: toWire(logError(error, options.file)) });
     port.close();
   }
