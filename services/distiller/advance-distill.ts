@@ -27,17 +27,14 @@ export async function advanceDistill(deps: DistillerDeps, ref: StageRef): Promis
     let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
     if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
       const next = await tryStep(deps, session, state);
-      if (!next) return needRollouts(session, state.step + 1);
+      if ('kind' in next) return next;
       state = next;
     }
     if (state.step >= recipe.steps) {
       await publishResult(deps, session);
       return { kind: 'done', step: state.step };
     }
-    if (!session.stage.state.requests.has(state.step + 1)) {
-      await requestPrompts(session, { state, round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
-    }
-    return needRollouts(session, state.step + 1);
+    return requestPrompts(session, { state, round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
   });
 }
 
@@ -46,13 +43,13 @@ function routedDomains(session: StageSession): Domain[] {
   return DOMAINS.filter((domain) => session.context.recipe.teachers[domain] !== 'none');
 }
 
-async function tryStep(deps: DistillerDeps, session: StageSession, state: TrainerState): Promise<TrainerState | undefined> {
+async function tryStep(deps: DistillerDeps, session: StageSession, state: TrainerState): Promise<TrainerState | StageNeeds> {
   const step = state.step + 1;
   const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
-  if (!finished) return undefined;
+  if (!finished) return needRollouts(session, step);
   if (!session.stage.state.closed.has(step)) {
-    const closed = await closeOrReplace(deps, session, { state, finished });
-    if (!closed) return undefined;
+    const more = await closeOrReplace(deps, session, { state, finished });
+    if (more) return more;
   }
   return commitStep(deps, session, state, episodeStats(finished, true));
 }
@@ -63,7 +60,7 @@ interface CloseWork {
 }
 
 /** A member whose score is exhausted leaves and is replaced; below minMembersPerDomain the run blocks and says so. */
-async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: CloseWork): Promise<boolean> {
+async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: CloseWork): Promise<StageNeeds | undefined> {
   const step = work.state.step + 1;
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
   const usable = work.finished.filter((e) => e.status !== 'failed');
@@ -76,8 +73,7 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
   })).filter((m) => m.count > 0);
   const rounds = roundsOf(session.stage.state, step).length;
   if (missing.length > 0 && rounds <= REPLACEMENT_ROUNDS) {
-    await requestPrompts(session, { state: work.state, round: rounds, wanted: missing });
-    return false;
+    return requestPrompts(session, { state: work.state, round: rounds, wanted: missing });
   }
   const short = missing.filter((m) => recipe.promptsPerDomain - m.count < recipe.minMembersPerDomain);
   if (short.length > 0) {
@@ -87,7 +83,7 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
   }
   await dropUnscored(session, usable, scores);
   await recordDistillBatch(deps, session, { recipe, state: work.state, scored, scores });
-  return true;
+  return undefined;
 }
 
 async function dropUnscored(session: StageSession, usable: readonly Finished[], scores: ReadonlyMap<string, EpisodeScoring>): Promise<void> {
@@ -128,7 +124,7 @@ interface PromptRequest {
 }
 
 /** Unique prompts, balanced by domain; one sample a prompt (paper §3.3: more prompts beat more samples). */
-async function requestPrompts(session: StageSession, request: PromptRequest): Promise<void> {
+async function requestPrompts(session: StageSession, request: PromptRequest): Promise<StageNeeds> {
   const step = request.state.step + 1;
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
   const asked = (domain: Domain): number => [...session.stage.state.requests.values()].flat()
@@ -139,7 +135,7 @@ async function requestPrompts(session: StageSession, request: PromptRequest): Pr
       domain, task: session.context.environments[domain].taskId('train', from + i, recipe.variants[domain] ?? ''),
     }));
   });
-  await requestRound(session, {
+  return requestRound(session, {
     step, round: request.round, purpose: 'train', weightsHash: request.state.weightsHash,
     greedy: false, temperature: recipe.rolloutTemperature, protocol: '', tasks, samplesPerTask: 1,
   });

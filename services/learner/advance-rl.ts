@@ -30,18 +30,14 @@ export async function advanceRl(deps: LearnerDeps, ref: StageRef): Promise<Stage
     let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
     if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
       const next = await tryStep(deps, session, { state, hardSet });
-      if (!next) return needRollouts(session, state.step + 1);
+      if ('kind' in next) return next;
       state = next;
     }
     if (state.step >= recipe.steps) {
       await publishResult(deps, session);
       return { kind: 'done', step: state.step };
     }
-    const step = state.step + 1;
-    if (!session.stage.state.requests.has(step)) {
-      await requestGroups(session, { step, round: 0, weightsHash: state.weightsHash, hardSet, prompts: recipe.promptsPerStep });
-    }
-    return needRollouts(session, step);
+    return requestGroups(session, { step: state.step + 1, round: 0, weightsHash: state.weightsHash, hardSet, prompts: recipe.promptsPerStep });
   });
 }
 
@@ -50,19 +46,19 @@ interface StepWork {
   readonly hardSet: readonly string[];
 }
 
-/** The next step, once its episodes are all terminal and enough of its groups say something; undefined while rollouts are owed. */
-async function tryStep(deps: LearnerDeps, session: StageSession, work: StepWork): Promise<TrainerState | undefined> {
+/** The next step, once its episodes are all terminal and enough of its groups say something; the rollouts it waits for before. */
+async function tryStep(deps: LearnerDeps, session: StageSession, work: StepWork): Promise<TrainerState | StageNeeds> {
   const step = work.state.step + 1;
   const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
-  if (!finished) return undefined;
+  if (!finished) return needRollouts(session, step);
   if (!session.stage.state.closed.has(step)) {
-    const closed = await closeOrAskForMore(deps, session, { ...work, finished });
-    if (!closed) return undefined;
+    const more = await closeOrAskForMore(deps, session, { ...work, finished });
+    if (more) return more;
   }
   return commitStep(deps, session, work.state, episodeStats(finished, false));
 }
 
-async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work: StepWork & { finished: readonly Finished[] }): Promise<boolean> {
+async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work: StepWork & { finished: readonly Finished[] }): Promise<StageNeeds | undefined> {
   const step = work.state.step + 1;
   const recipe = session.recipeAt(session.recipe as RlStageRecipe, step);
   const { dynamicSampling } = recipe;
@@ -72,10 +68,9 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
   const usable = selection.groups.filter(keep).length;
   const rounds = roundsOf(session.stage.state, step).length;
   if (usable < recipe.promptsPerStep && rounds <= dynamicSampling.maxRounds) {
-    await requestGroups(session, {
+    return requestGroups(session, {
       step, round: rounds, weightsHash: work.state.weightsHash, hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
     });
-    return false;
   }
   if (selection.groups.length === 0) {
     throw new StemmaError('environment', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two valid episodes after ${rounds} rounds`,
@@ -86,7 +81,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
   await recordBatch(deps, session, {
     step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: [work.state.weightsHash], teacherWeightsHashes: {},
   });
-  return true;
+  return undefined;
 }
 
 interface GroupRequest {
@@ -97,7 +92,7 @@ interface GroupRequest {
   readonly prompts: number;
 }
 
-async function requestGroups(session: StageSession, wanted: GroupRequest): Promise<void> {
+async function requestGroups(session: StageSession, wanted: GroupRequest): Promise<StageNeeds> {
   const recipe = session.recipeAt(session.recipe as RlStageRecipe, wanted.step);
   const environment = session.context.environments[recipe.domain];
   // Prompt numbers run on over steps and rounds, so that no prompt is asked twice before the set is used up.
@@ -108,7 +103,7 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
     const hard = wanted.hardSet[index % Math.max(1, wanted.hardSet.length)];
     return { domain: recipe.domain, task: hard ?? environment.taskId('train', index, recipe.variant) };
   });
-  await requestRound(session, {
+  return requestRound(session, {
     step: wanted.step, round: wanted.round, purpose: 'train', weightsHash: wanted.weightsHash,
     greedy: false, temperature: recipe.temperature, protocol: '', tasks, samplesPerTask: recipe.samplesPerPrompt,
   });

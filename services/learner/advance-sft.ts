@@ -33,10 +33,10 @@ async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork
   const startedMs = deps.nowMs();
   const steered = session.run.amendments.length;
   let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  await closeStep(deps, session, work, state.step + 1);
   while (state.step < work.steps) {
-    const step = state.step + 1;
-    if (!session.stage.state.closed.has(step)) await closeStep(deps, session, work, step);
-    state = await commitStep(deps, session, state, []);
+    // The next batch depends on no weights: it is closed while this one is computed.
+    [state] = await Promise.all([commitStep(deps, session, state, []), closeStep(deps, session, work, state.step + 2)]);
     const run = await readRun(session.context);
     const interrupted = run.paused || run.stopRequested || run.amendments.length !== steered;
     if (interrupted || deps.nowMs() - startedMs > ACTIVITY_BUDGET_MS) return { kind: 'advance', step: state.step };
@@ -46,6 +46,7 @@ async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork
 }
 
 async function closeStep(deps: TrainingDeps, session: StageSession, work: SftWork, step: number): Promise<void> {
+  if (step > work.steps || session.stage.state.closed.has(step)) return;
   const recipe = session.recipeAt(work.recipe, step);
   const members = rowOrder(session.context.seed, session.ref.stage, work.rows.length, { batchSize: recipe.batchSize, step })
     .map(({ row, pass }): SftMember => {

@@ -33,7 +33,7 @@ async function sampleDataset(deps: TrainingDeps, session: StageSession, recipe: 
     const model = session.run.stages.get(recipe.model)?.result;
     if (!model?.weights) throw new StemmaError('log', 'NOT_FOUND', `stage ${recipe.model} has no result to sample from`, 'Run that stage first.');
     const environment = session.context.environments[recipe.domain];
-    await requestRound(session, {
+    return requestRound(session, {
       step: DATASET_STEP, round: 0, purpose: 'dataset', weightsHash: model.weightsHash, weights: model.weights,
       greedy: false, temperature: recipe.temperature, protocol: recipe.protocol, samplesPerTask: recipe.samplesPerTask,
       tasks: Array.from({ length: recipe.tasks }, (_, i) => ({ domain: recipe.domain, task: environment.taskId('train', i, recipe.variant) })),

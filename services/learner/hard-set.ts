@@ -20,7 +20,7 @@ export async function openHardSet(deps: TrainingDeps, session: StageSession, rec
   const rounds = roundsOf(session.stage.state, DATASET_STEP);
   if (rounds.length === 0) {
     const environment = session.context.environments[recipe.domain];
-    await requestRound(session, {
+    return requestRound(session, {
       step: DATASET_STEP, round: 0, purpose: 'dataset', protocol: '', greedy: false, temperature: recipe.temperature,
       weightsHash: session.parent.weightsHash, weights: session.parent.weights, samplesPerTask: hardSet.samplesPerTask,
       tasks: Array.from({ length: hardSet.candidates }, (_, i) => ({ domain: recipe.domain, task: environment.taskId('train', i, recipe.variant) })),

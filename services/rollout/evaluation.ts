@@ -17,7 +17,7 @@ export async function advanceEvaluation(deps: TrainingDeps, ref: StageRef): Prom
     const result = stage?.result;
     if (!result) throw new StemmaError('log', 'NOT_FOUND', `stage ${ref.stage} has no result to evaluate`, 'Finish the stage first.');
     if (roundsOf(session.stage.state, step).length === 0) {
-      await requestRound(session, {
+      return requestRound(session, {
         step, round: 0, purpose: 'evaluate', weightsHash: result.weightsHash, weights: result.weights,
         greedy: true, temperature: 1, protocol: '', tasks: heldOutTasks(session), samplesPerTask: 1,
       });

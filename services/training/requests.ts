@@ -25,8 +25,8 @@ export interface RoundPlan {
   readonly samplesPerTask: number;
 }
 
-/** Records the request. Seeds come from (recipe seed, stage, step, prompt, sample), never from run, attempt or claim. */
-export async function requestRound(session: StageSession, plan: RoundPlan): Promise<void> {
+/** Records the request and says which rollouts it waits for. Seeds come from (recipe seed, stage, step, prompt, sample), never from run, attempt or claim. */
+export async function requestRound(session: StageSession, plan: RoundPlan): Promise<StageNeeds> {
   const { stage } = session.ref;
   const episodes: EpisodeRequest[] = plan.tasks.flatMap(({ domain, task }, p) =>
     Array.from({ length: plan.samplesPerTask }, (_, sample) => ({
@@ -41,6 +41,15 @@ export async function requestRound(session: StageSession, plan: RoundPlan): Prom
       greedy: plan.greedy, temperature: plan.temperature, protocol: plan.protocol, episodes,
     },
   });
+  // Just asked for, all of them are owed: nothing to read. Earlier rounds of the step are done, or there would be no new one.
+  const shards = shardsOf(session.ref, plan, { episodes: episodes.length, size: session.context.recipe.rollout.shardEpisodes });
+  return { kind: 'rollouts', step: plan.step, shards };
+}
+
+function shardsOf(ref: StageRef, at: { readonly step: number; readonly round: number }, cut: { readonly episodes: number; readonly size: number }): Shard[] {
+  return Array.from({ length: Math.ceil(cut.episodes / cut.size) }, (_, i) => ({
+    run: ref.run, stage: ref.stage, step: at.step, round: at.round, from: i * cut.size, to: Math.min(cut.episodes, (i + 1) * cut.size),
+  }));
 }
 
 export interface Finished {
@@ -69,12 +78,8 @@ export async function owedShards(log: EventLog, ref: StageRef, state: StageState
   const shards: Shard[] = [];
   for (const { request, episodes } of roundsOf(state, work.step)) {
     const done = await Promise.all(episodes.map((e) => readEpisode(log, ref.run, e)));
-    for (let from = 0; from < episodes.length; from += work.shardEpisodes) {
-      const to = Math.min(episodes.length, from + work.shardEpisodes);
-      if (done.slice(from, to).some((d) => d === undefined)) {
-        shards.push({ ...ref, step: work.step, round: request.round, from, to });
-      }
-    }
+    shards.push(...shardsOf(ref, request, { episodes: episodes.length, size: work.shardEpisodes })
+      .filter(({ from, to }) => done.slice(from, to).some((d) => d === undefined)));
   }
   return shards;
 }
