@@ -6,10 +6,11 @@ import { DOMAINS, type Domain } from '../../core/environment.js';
 import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../core/episode/episode.js';
 import { StemmaError } from '../../core/errors.js';
 import { episodeStream } from '../../core/log/keys.js';
-import type { Sampler } from '../../core/ports.js';
+import type { EventLog, Sampler } from '../../core/ports.js';
 import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { RolloutActivities, Shard, ShardResult } from '../../workflows/activities.js';
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
+import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
@@ -52,24 +53,25 @@ interface ShardWork {
 
 async function runShard(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<ShardResult> {
   const requests = round.episodes.slice(shard.from, shard.to);
-  // One read a stream: a retry also claims what has ended, which costs an event and changes nothing.
-  const claimed = await claimStreams(
+  const owed = await unfinished(context.log, shard.run, requests);
+  const streams = await claimStreams(
     context.log,
-    requests.map(({ episode }) => ({ stream: episodeStream(shard.run, episode), role: 'rollout' as const, holder: deps.holder, run: shard.run })),
+    owed.map(({ episode }) => ({ stream: episodeStream(shard.run, episode), role: 'rollout' as const, holder: deps.holder, run: shard.run })),
     episodeFold,
   );
-  const owed = requests.flatMap((request, index) => {
-    const stream = claimed[index]!;
-    return isEnded(stream.state) ? [] : [{ request, stream }];
-  });
   const sampler = patientSampler(deps.sampler, round.weights, {
     withinMs: deps.samplerPatienceMs ?? DEFAULT_PATIENCE_MS,
     onRetry: (error) => deps.logger.warn({ run: shard.run, stage: shard.stage, code: error.code }, `waiting for the sampler: ${error.message}`),
   });
   // All settle before the activity does: a rejected shard must not go on writing beside its own retry.
-  const outcomes = await Promise.allSettled(owed.map(({ request, stream }) =>
-    runOne(deps, shard, { context, round, request, stream, sampler })));
+  const outcomes = await Promise.allSettled(owed.map((request, index) =>
+    runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler })));
   return summarise(outcomes, requests.length - owed.length);
+}
+
+async function unfinished(log: EventLog, run: string, requests: readonly EpisodeRequest[]): Promise<readonly EpisodeRequest[]> {
+  const folded = await Promise.all(requests.map(({ episode }) => readFold(log, episodeStream(run, episode), episodeFold)));
+  return requests.filter((_, index) => !isEnded(folded[index]!.state));
 }
 
 interface EpisodeOfShard extends ShardWork {
