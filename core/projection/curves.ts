@@ -41,7 +41,7 @@ export function curvesOf(view: RunView): StageCurves[] {
   return [...view.stages].map(([stage, facts]) => ({
     stage,
     kind: view.run.stages.get(stage)?.started.kind ?? '',
-    steps: committedSteps(facts).map((committed) => stepCurve(view, committed, trainRequests(facts, committed.step))),
+    steps: committedSteps(facts).map((committed) => stepCurve(committed, episodeCounts(view, stage, trainRequests(facts, committed.step)))),
   }));
 }
 
@@ -62,7 +62,7 @@ function trainRequests(facts: StageFacts, step: number): EpisodesRequested[] {
   return facts.requested.filter((request) => request.step === step && request.purpose === 'train');
 }
 
-function stepCurve(view: RunView, committed: StepCommitted, requests: readonly EpisodesRequested[]): StepCurve {
+function stepCurve(committed: StepCommitted, episodes: EpisodeCounts): StepCurve {
   const stats = statsByName(committed.stats);
   return {
     step: committed.step,
@@ -70,7 +70,7 @@ function stepCurve(view: RunView, committed: StepCommitted, requests: readonly E
     coverageByDomain: coverageByDomain(stats),
     loss: mean(stats.get('loss')),
     reward: mean(stats.get('reward')),
-    episodes: episodeCounts(view, requests),
+    episodes,
     spent: committed.spent ?? NOTHING_SPENT,
   };
 }

@@ -97,7 +97,7 @@ function stageProgress(view: RunView, curves: StageCurves | undefined, planned: 
     steps: planned.steps,
     reward: last?.reward,
     loss: last?.loss,
-    episodes: episodeCounts(view, view.stages.get(planned.id)?.requested ?? []),
+    episodes: episodeCounts(view, planned.id, view.stages.get(planned.id)?.requested ?? []),
     spent: addSpent([...steps.map((step) => step.spent), started?.evaluation?.spent]),
   };
 }
@@ -122,7 +122,7 @@ function whatRuns(view: RunView): string {
   if (status !== 'running' && status !== 'stopping') return status;
   const open = [...view.run.stages].filter(([stage, { result }]) => !result || evaluationOwed(view, stage));
   if (open.length === 0) return 'between stages';
-  return open.map(([stage]) => `${stage}: ${stagePhase(view, view.stages.get(stage) ?? stageFactsFold.initial())}`).join('; ');
+  return open.map(([stage]) => `${stage}: ${stagePhase(view, stage, view.stages.get(stage) ?? stageFactsFold.initial())}`).join('; ');
 }
 
 function evaluationOwed(view: RunView, stage: string): boolean {
@@ -130,18 +130,18 @@ function evaluationOwed(view: RunView, stage: string): boolean {
   return asked && view.run.stages.get(stage)?.evaluation === undefined;
 }
 
-function stagePhase(view: RunView, facts: StageFacts): string {
+function stagePhase(view: RunView, stage: string, facts: StageFacts): string {
   const steps = committedSteps(facts);
   const committed = steps[steps.length - 1]?.step ?? 0;
   const closed = Math.max(0, ...facts.closed.map((batch) => batch.step));
-  return closed > committed ? `step ${closed}, learning` : rolloutPhase(view, facts) ?? `step ${committed + 1}, preparing`;
+  return closed > committed ? `step ${closed}, learning` : rolloutPhase(view, stage, facts) ?? `step ${committed + 1}, preparing`;
 }
 
 /** While the last requested episodes are owed; an evaluation until its result is recorded. */
-function rolloutPhase(view: RunView, facts: StageFacts): string | undefined {
+function rolloutPhase(view: RunView, stage: string, facts: StageFacts): string | undefined {
   const request = facts.requested[facts.requested.length - 1];
   if (request === undefined) return undefined;
-  const { requested, owed } = episodeCounts(view, facts.requested.filter((other) => other.step === request.step && other.purpose === request.purpose));
+  const { requested, owed } = episodeCounts(view, stage, facts.requested.filter((other) => other.step === request.step && other.purpose === request.purpose));
   const label = { evaluate: 'evaluation', dataset: 'making its dataset' }[request.purpose] ?? `step ${request.step}`;
   if (owed > 0) return `${label}, ${requested - owed} of ${requested} episodes ended`;
   return request.purpose === 'evaluate' ? label : undefined;

@@ -26,6 +26,8 @@ export interface RunViewFeed {
   add(events: Iterable<StoredEvent>): void;
   /** The facts in it are the feed's own: they grow with the next add. */
   view(): RunView;
+  /** Lets go of all episodes: for a reader that follows only those under way. */
+  forgetEpisodes(): void;
 }
 
 export function runViewOf(events: Iterable<StoredEvent>): RunView {
@@ -50,11 +52,17 @@ export function runViewFeed(): RunViewFeed {
       const [runState] = run.open.values();
       const state = runState?.state ?? runFold.initial();
       const ordered = inStartOrder(state, statesOf(stages));
+      let requests: RunView['requests'] | undefined;
       return {
-        run: state, stages: ordered, requests: requestsByEpisode(ordered), episodes: statesOf(episodes),
+        run: state, stages: ordered, episodes: statesOf(episodes),
+        // Only lineage and the ledger ask, and it is as large as the run.
+        get requests() {
+          return (requests ??= requestsByEpisode(ordered));
+        },
         gaps: new Map([...gapsOf('run', run), ...gapsOf('stage', stages), ...gapsOf('episode', episodes)]),
       };
     },
+    forgetEpisodes: () => episodes.open.clear(),
   };
 }
 

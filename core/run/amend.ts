@@ -1,9 +1,9 @@
 /** Amended settings: from step N on, one field of a stage's recipe has another value. */
 import type { SettingAmended } from '../../proto/gen/stemma/v1/events.js';
-import type { StageRecipe } from '../recipe/recipe.js';
+import type { Recipe, StageRecipe } from '../recipe/recipe.js';
 
-/** Settings that fix what was already planned or built; a fork changes these, an amendment cannot. */
-const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'dataset', 'tasks', 'reference', 'evaluate']);
+/** Settings that fix what was already planned or built: an amendment cannot change these. */
+const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate', 'sva']);
 
 /** The stage's recipe as it holds at `step`: amendments in stream order, later ones win. */
 export function stageAt<S extends StageRecipe>(stage: S, step: number, amendments: readonly SettingAmended[]): S {
@@ -19,12 +19,17 @@ export function stageAt<S extends StageRecipe>(stage: S, step: number, amendment
 export function amendmentProblem(stage: StageRecipe | undefined, path: string, value: unknown): string | undefined {
   if (!stage) return 'no such stage in this recipe';
   const keys = path.split('.');
-  if (FROZEN.has(keys[0] ?? '')) return `${path} is fixed once a run has started; fork the run instead`;
+  if (FROZEN.has(keys[0] ?? '')) return `${path} is fixed once a run has started; start a new run with another recipe`;
   const current = keys.reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), stage);
   if (current === undefined) return `stage ${stage.id} has no setting ${path}`;
   if (typeof current !== typeof value) return `${path} is a ${typeof current}, not a ${typeof value}`;
   if (typeof value === 'number' && !Number.isFinite(value)) return `${path} must be a finite number`;
   return undefined;
+}
+
+/** The recipe with the amendment applied, to be checked by the rules of recipes. */
+export function amendedRecipe(recipe: Recipe, stageId: string, path: string, value: unknown): unknown {
+  return { ...recipe, stages: recipe.stages.map((stage) => (stage.id === stageId ? withPath(stage, path.split('.'), value) : stage)) };
 }
 
 function withPath(node: unknown, keys: readonly string[], value: unknown): unknown {

@@ -126,9 +126,14 @@ class Trainer:
         norm = clip_by_norm(state.gradient, settings.max_gradient_norm)
         if not math.isfinite(norm):
             raise SidecarError("INVALID", f"the gradient is not finite; member {self._first_bad_member(state, micros, members)}")
-        state.optimizer.update(state.flat, state.gradient, settings, state.step + 1)
-        state.step += 1
-        state.rehash()
+        try:
+            state.optimizer.update(state.flat, state.gradient, settings, state.step + 1)
+            state.step += 1
+            state.rehash()
+        except BaseException:
+            # Half an update under the old hash must never be served: the caller restores.
+            self.state, self._last = None, None
+            raise
         outcome = StepOutcome(state.state_hash, state.weights_hash, state.step, stats.of_batch(norm), stats.of_samples())
         self._last = (identity, outcome)
         return outcome

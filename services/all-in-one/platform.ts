@@ -15,6 +15,7 @@ import { startWorkers } from '../worker/worker.js';
 import { composeServices, type Activities, type Services } from './compose.js';
 import { peakMemoryMiB } from './peak-memory.js';
 import { keepRunsStarted } from './keep-runs-started.js';
+import { assertSameMachine } from './same-machine.js';
 import { createRunViews, type RunViews } from './run-views.js';
 
 /** Where other processes on this machine find the gateway. */
@@ -33,6 +34,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   try {
     const registry = createRegistry({ processFigures: true });
     const [services, temporal] = await startChildren(options, { registry, closers });
+    if (options.onlyRun !== undefined) await assertSameMachine(services, options.onlyRun);
     const views = createRunViews(services.logs, logger);
     closers.push(() => views.close());
     registerLearningMetrics(registry, () => views.current());
@@ -42,6 +44,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const workers = await startWorkers({
       address: temporal.address, namespace: NAMESPACE, activities: followed(services.activities, views),
       onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
+      onAttemptFailed: troubleReporter(options),
       onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
     });
     closers.push(() => workers.stop());
@@ -68,11 +71,22 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   }
 }
 
+/** Every failed attempt is a log line; one that waits for a person is said to them, once. */
+function troubleReporter({ logger, onTrouble }: PlatformOptions): (activity: string, error: unknown) => void {
+  const said = new Set<string>();
+  return (activity, error) => {
+    logger.warn({ activity, err: error }, 'an attempt failed');
+    if (!(error instanceof StemmaError) || error.code !== 'DISK_FULL' || said.has(error.message)) return;
+    said.add(error.message);
+    onTrouble?.(`${error.message}. ${error.remedy}`);
+  };
+}
+
 /** One platform a home: a second one would start another Temporal server on the same database and take the first one's work. */
 function takeHome(home: string): FileLock {
   return takeFileLock(join(home, 'platform.lock'), (cause) =>
     new StemmaError('setup', 'LOCKED', `${home} is in use by another Stemma process`,
-      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port for several processes.', cause));
+      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port for several processes once that adapter is there.', cause));
 }
 
 /** A run is followed from its first activity on, or, after a restart, from the look at unfinished runs. */

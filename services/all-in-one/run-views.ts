@@ -1,39 +1,49 @@
-/** Live read models of the runs this process works on: what the learning metrics are folded from. */
-import type { RunLogs } from '../../core/ports.js';
-import { runViewFeed, type RunView, type RunViewFeed } from '../../core/projection/run-view.js';
+/** Live read models of the runs this process works on: what the learning metrics are folded from. Nothing is read before the first scrape. */
+import type { EventLog, RunLogs } from '../../core/ports.js';
+import type { RunView } from '../../core/projection/run-view.js';
 import type { Logger } from '../runtime/logger.js';
+import { followRun, type RunFollower } from '../runtime/run-follower.js';
 
 export interface RunViews {
-  /** Idempotent: tails the run's log from its start on. */
+  /** Idempotent. */
   follow(run: string): void;
+  /** As of the last look; asks for the next one. */
   current(): RunView[];
   close(): Promise<void>;
 }
 
-export function createRunViews(logs: RunLogs, logger: Logger): RunViews {
-  const feeds = new Map<string, { readonly feed: RunViewFeed; readonly tail: Promise<void> }>();
-  const closing = new AbortController();
-  return {
-    follow(run) {
-      if (feeds.has(run) || closing.signal.aborted) return;
-      const feed = runViewFeed();
-      const tail = tailInto(logs, run, { feed, signal: closing.signal })
-        .catch((error: unknown) => logger.warn({ run, err: error }, 'learning metrics of this run stopped'));
-      feeds.set(run, { feed, tail });
-    },
-    current: () => [...feeds.values()].map(({ feed }) => feed.view()),
-    async close() {
-      closing.abort();
-      await Promise.all([...feeds.values()].map(({ tail }) => tail));
-    },
-  };
+interface Followed {
+  log?: EventLog;
+  follower?: RunFollower;
+  looking?: Promise<void>;
 }
 
-async function tailInto(logs: RunLogs, run: string, to: { feed: RunViewFeed; signal: AbortSignal }): Promise<void> {
-  const log = await logs.open(run, 'read');
-  try {
-    for await (const { events } of log.tail('', to.signal)) to.feed.add(events);
-  } finally {
-    await log.close();
-  }
+export function createRunViews(logs: RunLogs, logger: Logger): RunViews {
+  const runs = new Map<string, Followed>();
+  let closed = false;
+  const look = async (run: string, followed: Followed): Promise<void> => {
+    followed.log ??= await logs.open(run, 'read');
+    followed.follower ??= followRun(followed.log, run);
+    await followed.follower.look();
+  };
+  return {
+    follow(run) {
+      if (!runs.has(run)) runs.set(run, {});
+    },
+    current() {
+      for (const [run, followed] of closed ? [] : runs) {
+        followed.looking ??= look(run, followed)
+          .catch((error: unknown) => logger.warn({ run, err: error }, 'learning metrics of this run are behind'))
+          .finally(() => { delete followed.looking; });
+      }
+      return [...runs.values()].flatMap(({ follower }) => (follower ? [follower.view()] : []));
+    },
+    async close() {
+      closed = true;
+      for (const { looking, log } of runs.values()) {
+        await looking;
+        await log?.close();
+      }
+    },
+  };
 }

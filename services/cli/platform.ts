@@ -55,6 +55,8 @@ export interface PlatformOptions {
   readonly logger: Logger;
   /** Says in a few words what is being started; shown to the person who waits. */
   readonly onStart: (what: string) => void;
+  /** Something that only a person can mend, such as a full disk; work is tried again meanwhile. Called once a message. */
+  readonly onTrouble?: (message: string) => void;
   /** Only this run is worked on: other unfinished runs stay as they are, for `up` or their own command. Absent: all of them. */
   readonly onlyRun?: string;
 }

@@ -23,9 +23,9 @@ export async function chooseRun(stores: Stores, recipe: Recipe, seed: number, fr
   if (last === 0) return { run: next, resumed: null, note: '' };
   const latest = await readRun(stores, `${prefix}${last}`, 'stages');
   const { created, end } = latest.view.run;
-  if (created === undefined) return { run: latest.run, resumed: null, note: '' };
   if (end !== undefined) return { run: next, resumed: null, note: '' };
   if (fresh) return { run: next, resumed: null, note: `Run ${latest.run} is left unfinished.` };
+  if (created === undefined) return { run: latest.run, resumed: null, note: '' };
   if (created.settingsHash !== sha256Hex(canonicalJson(recipe))) {
     return { run: next, resumed: null, note: `The recipe has changed since run ${latest.run} was started, which is left unfinished.` };
   }

@@ -63,6 +63,7 @@ async function openPlatform(deps: CliDeps, config: Config, onlyRun: string): Pro
     config, onlyRun,
     logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
     onStart: (what) => deps.terminal.say(`  ${what}`),
+    onTrouble: (message) => deps.terminal.say(`stemma: ${message} It is tried again until then; Ctrl-C loses nothing.`),
   });
   sayAddresses(deps, platform, file);
   return platform;

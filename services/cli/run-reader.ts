@@ -8,8 +8,9 @@ import type { StageCurves } from '../../core/projection/curves.js';
 import { progressOf } from '../../core/projection/progress.js';
 import type { RunProgress } from '../../core/projection/progress.js';
 import { runViewFeed } from '../../core/projection/run-view.js';
-import type { RunView, RunViewFeed } from '../../core/projection/run-view.js';
+import type { RunView } from '../../core/projection/run-view.js';
 import type { Manifest } from '../runtime/run-context.js';
+import { followRun, STREAMS_AT_ONCE } from '../runtime/run-follower.js';
 import type { Stores } from './platform.js';
 
 export interface RunSnapshot {
@@ -21,8 +22,8 @@ export interface RunSnapshot {
   readonly curves: readonly StageCurves[];
 }
 
-/** Streams read side by side: enough to keep a log busy, few enough to bound memory. */
-const STREAMS_AT_ONCE = 64;
+/** Between looks at a live run: costs a millisecond or two each, and nobody waits longer for its end. */
+const LOOK_EVERY_MS = 300;
 /** Between looks for a log that a submitted run has not created yet. */
 const APPEARANCE_POLL_MS = 100;
 
@@ -81,28 +82,26 @@ export interface WatchOptions {
  * Ends when the run has ended or `signal` aborts. Waits for a run whose log is not there yet.
  */
 export async function* watchRun(stores: Stores, run: string, options: WatchOptions): AsyncGenerator<RunSnapshot> {
-  const log = await whenThere(stores, run, options.signal);
+  const { signal, intervalMs } = options;
+  const log = await whenThere(stores, run, signal);
   if (log === null) return;
-  const feed = runViewFeed();
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort();
-  options.signal.addEventListener('abort', onAbort);
-  const tail = followTail(log, feed, stop.signal);
+  const follower = followRun(log, run);
   let manifest: Manifest | null = null;
+  let shownMs = -Infinity;
   try {
-    for (let seen = 0; !stop.signal.aborted;) {
-      await tail.grownBeyond(seen);
-      seen = tail.batches();
-      const now = await snapshot(stores.blobs, run, feed.view(), manifest);
-      manifest = now.manifest;
-      yield now;
-      if (now.view.run.end !== undefined) return;
-      await Promise.race([tail.runEnded, delay(options.intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)]);
+    while (!signal.aborted) {
+      const grown = await follower.look();
+      const ended = follower.view().run.end !== undefined;
+      if (ended || (grown && performance.now() - shownMs >= intervalMs)) {
+        const now = await snapshot(stores.blobs, run, follower.view(), manifest);
+        manifest = now.manifest;
+        shownMs = performance.now();
+        yield now;
+        if (ended) return;
+      }
+      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
-    options.signal.removeEventListener('abort', onAbort);
-    stop.abort();
-    await tail.ended;
     await log.close();
   }
 }
@@ -117,47 +116,4 @@ async function whenThere(stores: Stores, run: string, signal: AbortSignal): Prom
     }
   }
   return null;
-}
-
-const RUN_ENDS: ReadonlySet<string> = new Set(['runFinished', 'runFailed', 'runStopped']);
-
-interface Tail {
-  batches(): number;
-  /** Resolves once more than `seen` batches have arrived, or the tail has ended; rejects with the tail's error. */
-  grownBeyond(seen: number): Promise<void>;
-  /** Resolves once a terminal event of the run has arrived: nobody should wait for an interval then. */
-  readonly runEnded: Promise<void>;
-  readonly ended: Promise<void>;
-}
-
-function followTail(log: EventLog, feed: RunViewFeed, signal: AbortSignal): Tail {
-  let batches = 0;
-  let over = false;
-  let failure: unknown;
-  let wake = (): void => undefined;
-  let end = (): void => undefined;
-  const runEnded = new Promise<void>((resolve) => { end = resolve; });
-  const ended = (async () => {
-    try {
-      for await (const batch of log.tail('', signal)) {
-        feed.add(batch.events);
-        batches += 1;
-        if (batch.events.some(({ event }) => RUN_ENDS.has(event.payload?.$case ?? ''))) end();
-        wake();
-      }
-    } catch (error) {
-      if (!signal.aborted) failure = error;
-    }
-    over = true;
-    wake();
-  })();
-  return {
-    batches: () => batches,
-    runEnded,
-    ended,
-    async grownBeyond(seen) {
-      while (batches <= seen && !over) await new Promise<void>((resolve) => { wake = resolve; });
-      if (failure !== undefined) throw failure;
-    },
-  };
 }

@@ -27,10 +27,15 @@ export function stageLine(facts: StageFacts, nameWidth: number): StageLine {
   const evaluating = facts.now.startsWith('evaluation');
   // A finished stage may still owe its evaluation.
   const finished = progress.status === 'finished' && facts.now === '';
-  if (finished) parts.push(`took ${durationText(progress.spent.wallSeconds)}`);
+  if (finished) parts.push(tookText(progress.spent));
   else if (evaluating) parts.push(facts.now);
   else parts.push(timeLeftText(progress, recent), recent.length === 0 ? facts.now : '');
   return { stage: progress.stage, finished, text: `${progress.stage.padEnd(nameWidth)}  ${parts.filter((part) => part !== '').join('  ')}` };
+}
+
+function tookText({ wallSeconds, orchestrationSeconds }: StageProgress['spent']): string {
+  const share = wallSeconds > 0 ? `, ${Math.round((100 * orchestrationSeconds) / wallSeconds)} % orchestration` : '';
+  return `took ${durationText(wallSeconds)}${share}`;
 }
 
 function meanOf(steps: readonly StepCurve[], read: (step: StepCurve) => number | undefined): number | undefined {

@@ -3,14 +3,14 @@ import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
 import type { RunLogs } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
-import { amendmentProblem } from '../../core/run/amend.js';
+import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, runFold, type RunState } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
 import type { Payload } from '../../core/log/fold.js';
 import type { ControlFact, RunActivities, RunInput, RunPlan, StagePlan, StageRef } from '../../workflows/activities.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
-import { loadRecipe } from '../runtime/recipe-schema.js';
+import { loadRecipe, parseRecipeValue } from '../runtime/recipe-schema.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
 import type { Stopwatch } from '../training/stopwatch.js';
 import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
@@ -48,7 +48,7 @@ async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Pro
   const { state } = await readFold(log, runStream(run), runFold);
   if (!state.created) {
     const recipe = await loadRecipe(input.recipe);
-    await createRun(deps, log, { run, recipe, seed: BigInt(input.seed ?? DEFAULT_SEED) });
+    await createRun(deps, log, { run, recipe, seed: BigInt(input.seed ?? DEFAULT_SEED) }).catch((error: unknown) => recordFinal(deps, run, error));
   }
   const context = await deps.contexts.get(run);
   return {
@@ -56,6 +56,14 @@ async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Pro
     stopped: state.stopRequested || state.end !== undefined,
     stages: context.recipe.stages.map(stagePlan),
   };
+}
+
+/** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */
+async function recordFinal(deps: CoordinatorDeps, run: string, error: unknown): Promise<never> {
+  if (error instanceof StemmaError && !error.retriable && error.code !== 'DISK_FULL') {
+    await record(deps, run, { $case: 'runFailed', value: { code: error.code, boundary: error.boundary, message: error.message } });
+  }
+  throw error;
 }
 
 function stagePlan(stage: StageRecipe): StagePlan {
@@ -107,7 +115,7 @@ async function recordControl(context: RunContext, fact: ControlFact): Promise<{ 
   const { updateId, by } = fact;
   const at = { stream: runStream(context.run), run: context.run };
   const state = await readRunState(context);
-  if (state.end) throw new StemmaError('gateway', 'INVALID', `run ${context.run} has ended`, 'Start or fork a run.');
+  if (state.end) throw new StemmaError('gateway', 'INVALID', `run ${context.run} has ended`, 'Start a new run.');
   switch (fact.action) {
     case 'pause': await recordFact(context.log, at, { $case: 'runPaused', value: { updateId, by } }); break;
     case 'resume': await recordFact(context.log, at, { $case: 'runResumed', value: { updateId, by } }); break;
@@ -124,8 +132,9 @@ async function amend(context: RunContext, fact: ControlFact, state: RunState): P
   const path = fact.path ?? '';
   const problem = amendmentProblem(context.recipe.stages.find((s) => s.id === stageId), path, fact.value);
   if (problem) throw new StemmaError('gateway', 'INVALID', `cannot amend ${stageId} ${path}: ${problem}`, 'Correct the amendment and send it again.');
+  parseRecipeValue(amendedRecipe(context.recipe, stageId, path, fact.value), `the amendment of ${stageId} ${path}`);
   const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
-  const fromStep = Math.max(0, ...stage.closed.keys()) + STEPS_IN_FLIGHT;
+  const fromStep = state.stages.has(stageId) ? Math.max(0, ...stage.closed.keys()) + STEPS_IN_FLIGHT : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
     value: { updateId: fact.updateId, by: fact.by, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },

@@ -79,7 +79,7 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
   if (short.length > 0) {
     throw new StemmaError('scorer', 'UNAVAILABLE',
       `step ${step} of ${session.ref.stage}: too few scored members in ${short.map((m) => m.domain).join(', ')} after ${rounds} rounds`,
-      'The run waits and retries; look at the teacher of that domain.');
+      'The run does not go on without them: look at the teacher of that domain, or stop the run and route the domain to none.');
   }
   await dropUnscored(session, usable, scores);
   await recordDistillBatch(deps, session, { recipe, state: work.state, scored, scores });

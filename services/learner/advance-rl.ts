@@ -18,6 +18,9 @@ import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/
 import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
 import { openHardSet } from './hard-set.js';
 
+/** Rounds in which groups that infrastructure took are asked for again, with or without dynamic sampling. */
+const REPLACEMENT_ROUNDS = 2;
+
 export interface LearnerDeps extends TrainingDeps {
   readonly scoring: TeacherScoring;
 }
@@ -67,14 +70,16 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
   const selection = selectGroups(groups, recipe.promptsPerStep, keep);
   const usable = selection.groups.filter(keep).length;
   const rounds = roundsOf(session.stage.state, step).length;
-  if (usable < recipe.promptsPerStep && rounds <= dynamicSampling.maxRounds) {
+  const lost = groups.some((group) => group.members.length < 2);
+  const moreRounds = Math.max(dynamicSampling.enabled ? dynamicSampling.maxRounds : 0, lost ? REPLACEMENT_ROUNDS : 0);
+  if (usable < recipe.promptsPerStep && rounds <= moreRounds) {
     return requestGroups(session, {
       step, round: rounds, weightsHash: work.state.weightsHash, hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
     });
   }
   if (selection.groups.length === 0) {
     throw new StemmaError('environment', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two valid episodes after ${rounds} rounds`,
-      'Look at the details of the failed episodes (stemma lineage EPISODE); the run waits.');
+      'Look at the details of the failed episodes (stemma lineage EPISODE), correct the environment, and start a new run.');
   }
   await session.stage.record(...selection.dropped.map((value) => ({ $case: 'episodeDropped' as const, value })));
   const members = await groupMembers(deps, session, recipe, selection.groups);
@@ -132,7 +137,7 @@ async function referenceLogprobs(
   const rowOf = scoreRows(deps.blobs);
   const lengths = new Map(members.map((m) => [m.request.episode, trajectoryOf(m.state).tokens.length]));
   const entries = await Promise.all(scores.map(async ({ episode, scored, failure }) => {
-    if (!scored) throw new StemmaError('scorer', 'UNAVAILABLE', `reference scores of ${episode} failed: ${failure ?? 'no reason given'}`, 'The step is retried.');
+    if (!scored) throw new StemmaError('scorer', 'UNAVAILABLE', `reference scores of ${episode} failed: ${failure ?? 'no reason given'}`, 'Asked again: see why the sidecar refuses them; a score that is recorded as failed stays failed.');
     return [episode, alignGivenLogprobs(await rowOf(scored), lengths.get(episode) ?? 0)] as const;
   }));
   return new Map(entries);

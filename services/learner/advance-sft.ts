@@ -48,7 +48,9 @@ async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork
 async function closeStep(deps: TrainingDeps, session: StageSession, work: SftWork, step: number): Promise<void> {
   if (step > work.steps || session.stage.state.closed.has(step)) return;
   const recipe = session.recipeAt(work.recipe, step);
-  const members = rowOrder(session.context.seed, session.ref.stage, work.rows.length, { batchSize: recipe.batchSize, step })
+  // Counted, not multiplied: an amended batch size neither repeats nor skips a row.
+  const consumed = [...session.stage.state.closed].reduce((rows, [closed, { members }]) => (closed < step ? rows + members.length : rows), 0);
+  const members = rowOrder(session.context.seed, session.ref.stage, work.rows.length, { batchSize: recipe.batchSize, consumed })
     .map(({ row, pass }): SftMember => {
       const data = work.rows[row];
       if (!data) throw new Error(`dataset has no row ${row}`);

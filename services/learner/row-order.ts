@@ -1,4 +1,4 @@
-/** Which dataset rows make step n: each pass is a seeded shuffle; batches run across pass boundaries. */
+/** Which dataset rows come after `consumed` rows: each pass is a seeded shuffle; batches run across pass boundaries. */
 import { deriveSeed } from '../runtime/seed.js';
 
 export interface RowPick {
@@ -8,9 +8,9 @@ export interface RowPick {
 
 const shuffles = new Map<string, Uint32Array>();
 
-export function rowOrder(seed: bigint, stage: string, rows: number, at: { readonly batchSize: number; readonly step: number }): RowPick[] {
+export function rowOrder(seed: bigint, stage: string, rows: number, at: { readonly batchSize: number; readonly consumed: number }): RowPick[] {
   return Array.from({ length: at.batchSize }, (_, i) => {
-    const index = (at.step - 1) * at.batchSize + i;
+    const index = at.consumed + i;
     const pass = Math.floor(index / rows);
     return { row: shuffle(seed, stage, rows, pass)[index % rows] ?? 0, pass };
   });

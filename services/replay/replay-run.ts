@@ -6,7 +6,7 @@
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
 import type { BlobStore, Trainer, TrainerState } from '../../core/ports.js';
-import { runFold } from '../../core/run/run.js';
+import { parentOf, runFold, type RunState } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
 import type { ModelState } from '../../proto/gen/stemma/v1/events.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
@@ -38,7 +38,9 @@ export async function replayRun(deps: ReplayDeps, context: RunContext): Promise<
     const parent = run.stages.get(id)?.started.parent;
     if (!parent) break;
     try {
-      stages.push(await replayStage(deps, context, id, parent));
+      const replayed = await replayStage(deps, context, id, parent);
+      assertConnected(context, run, { id, ...replayed });
+      stages.push(replayed);
     } catch (error) {
       const difference = differenceOf(error, id);
       const verdict = sameDevice || isTampered(error) ? 'DIVERGED' : 'DIFFERENT_FINGERPRINT';
@@ -48,10 +50,23 @@ export async function replayRun(deps: ReplayDeps, context: RunContext): Promise<
   return { verdict: 'IDENTICAL', stages, steps: total(stages) };
 }
 
+/** Each stage starts from what the recipe says and ends in what the run published: a log whose stages do not connect proves nothing. */
+function assertConnected(context: RunContext, run: RunState, replayed: { readonly id: string; readonly weightsHash: string }): void {
+  const { id } = replayed;
+  const init = context.recipe.stages.find((stage) => stage.id === id)?.init ?? '';
+  const stage = run.stages.get(id);
+  const refuse = (what: string): never => {
+    throw new StemmaError('trainer', 'DIVERGED', what, 'The run stream was altered, or this is a bug.');
+  };
+  if (stage?.started.parent?.weightsHash !== parentOf(run, init, context.base)?.weightsHash) refuse(`it does not start from the result of ${init}`);
+  if (stage?.result && stage.result.weightsHash !== replayed.weightsHash) refuse(`it recomputes to ${replayed.weightsHash.slice(0, 12)}, published is ${stage.result.weightsHash.slice(0, 12)}`);
+}
+
 async function replayStage(deps: ReplayDeps, context: RunContext, stage: string, parent: ModelState): Promise<{ stage: string; steps: number; weightsHash: string }> {
   const { state } = await readFold(context.log, stageStream(context.run, stage), stageFold);
   if (!parent.weights) throw new StemmaError('log', 'CORRUPT', `stage ${stage} names no parent weights`, 'The run stream is damaged.');
   let model: TrainerState = await deps.trainer.restore({ weights: parent.weights });
+  if (model.weightsHash !== parent.weightsHash) throw new StemmaError('trainer', 'DIVERGED', 'its parent weights are not what their hash says', 'The run stream was altered, or this is a bug.');
   for (const committed of state.committed) {
     const closed = state.closed.get(committed.step);
     // Read here too: the trainer may hold the step's answer already and never look at the blob.

@@ -1,7 +1,7 @@
 /** Greedy accuracy of a stage's result on held-out tasks of every domain; its episodes are in no batch and no dataset. */
 import { DOMAINS } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
-import { runStream } from '../../core/log/keys.js';
+import { runStream, type Payload } from '../../core/log/keys.js';
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { recordFact } from '../runtime/record-fact.js';
@@ -24,12 +24,22 @@ export async function advanceEvaluation(deps: TrainingDeps, ref: StageRef): Prom
     }
     const finished = await finishedEpisodes(session.context.log, ref.run, roundsOf(session.stage.state, step));
     if (!finished) return needRollouts(session, step);
-    await recordFact(session.context.log, { stream: runStream(ref.run), run: ref.run }, {
+    await recordEvaluation(session, {
       $case: 'evaluationFinished',
       value: { stage: ref.stage, weightsHash: result.weightsHash, accuracy: accuracyOf(finished), spent: await deps.stopwatch.lap() },
     });
     return { kind: 'done', step };
   });
+}
+
+/** The time it took is in the fact, so a second attempt says it differently: the first one counts. */
+async function recordEvaluation(session: StageSession, payload: Payload): Promise<void> {
+  const { log, run } = session.context;
+  try {
+    await recordFact(log, { stream: runStream(run), run }, payload);
+  } catch (error) {
+    if (!(error instanceof StemmaError) || error.code !== 'HASH_MISMATCH') throw error;
+  }
 }
 
 function heldOutTasks(session: StageSession): { domain: (typeof DOMAINS)[number]; task: string }[] {

@@ -8,8 +8,6 @@ export interface RolloutMetrics {
   aborted(domain: string): void;
   ended(domain: string, status: string): void;
   running(change: 1 | -1): void;
-  /** Seconds tools took since the process started, summed over episodes. */
-  toolSecondsTotal(): number;
 }
 
 export function createRolloutMetrics(registry: Registry): RolloutMetrics {
@@ -20,7 +18,6 @@ export function createRolloutMetrics(registry: Registry): RolloutMetrics {
   const running = gauge(registry, { name: 'stemma_rollout_running_episodes', help: 'Episodes running now.' });
   const sampleSeconds = histogram(registry, { name: 'stemma_rollout_sample_seconds', help: 'Latency of the sampling of one turn.' });
   const toolSeconds = histogram(registry, { name: 'stemma_rollout_tool_seconds', help: 'Latency of one tool call.', labels: ['domain'] });
-  let toolTotal = 0;
   return {
     sampled(domain, count, seconds) {
       turns.inc({ domain });
@@ -28,12 +25,10 @@ export function createRolloutMetrics(registry: Registry): RolloutMetrics {
       sampleSeconds.observe(seconds);
     },
     acted(domain, seconds) {
-      toolTotal += seconds;
       toolSeconds.observe({ domain }, seconds);
     },
     aborted: (domain) => aborts.inc({ domain }),
     ended: (domain, status) => episodes.inc({ domain, status }),
     running: (change) => running.inc(change),
-    toolSecondsTotal: () => toolTotal,
   };
 }

@@ -56,7 +56,7 @@ export async function claimStreams<S>(log: EventLog, specs: readonly ClaimSpec[]
     if (gap) {
       throw new StemmaError('log', 'CORRUPT',
         `stream ${spec.stream} has lost facts: event ${gap.eventId} has seq ${gap.foundSeq} where ${gap.expectedSeq} was due`,
-        'The log lost acknowledged events: restore it from a copy, or fork the run before this point.');
+        'The log lost acknowledged events: restore it from a copy, or start a new run.');
     }
     return new Claim(log, spec, claimId, folded);
   }));

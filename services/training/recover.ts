@@ -15,7 +15,9 @@ export async function ensureTrainer(
   if (last && status.stateHash === last.stateHash) {
     return { stateHash: last.stateHash, weightsHash: last.weightsHash, step: last.step };
   }
-  let state = await restoreBase(trainer, stage, parent, logger);
+  // What the trainer holds may be an earlier step of this stage: an interrupted recovery goes on from there.
+  const held = stage.committed.find(({ stateHash }) => stateHash === status.stateHash);
+  let state = held ? { stateHash: held.stateHash, weightsHash: held.weightsHash, step: held.step } : await restoreBase(trainer, stage, parent, logger);
   const from = state.step;
   for (const committed of stage.committed.slice(from)) {
     state = await replayStep(trainer, state, committed, stage.closed.get(committed.step));

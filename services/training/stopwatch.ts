@@ -1,4 +1,4 @@
-/** Where wall time goes: the sidecar computed, something was waited for, or we orchestrated. */
+/** Where wall time goes: the sidecar computed, a person had paused the run, or we orchestrated (tool time, microseconds here, is in that). */
 import type { Trainer } from '../../core/ports.js';
 import type { Spent } from '../../proto/gen/stemma/v1/events.js';
 

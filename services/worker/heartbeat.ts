@@ -10,13 +10,17 @@ const HEARTBEAT_EVERY_MS = 1000;
 
 type Activity = (...args: never[]) => Promise<unknown>;
 
-export function withHeartbeat<F extends Activity>(activity: F): F {
+/** Hears of every failed attempt, for the log and for whoever watches. */
+export type OnAttemptFailed = (activity: string, error: unknown) => void;
+
+export function withHeartbeat<F extends Activity>(activity: F, onFailed?: OnAttemptFailed): F {
   return (async (...args: Parameters<F>) => {
     const context = Context.current();
     const beat = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
     try {
       return await Promise.race([activity(...args), context.cancelled]);
     } catch (error) {
+      onFailed?.(context.info.activityType, error);
       throw toApplicationFailure(error, context.info.attempt);
     } finally {
       clearInterval(beat);
@@ -25,8 +29,8 @@ export function withHeartbeat<F extends Activity>(activity: F): F {
 }
 
 /** Every function of the table wrapped. */
-export function wrapActivities<T extends object>(activities: T): T {
-  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity)])) as T;
+export function wrapActivities<T extends object>(activities: T, onFailed?: OnAttemptFailed): T {
+  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity, onFailed)])) as T;
 }
 
 /** A heartbeat with a position; outside an activity, nothing. */

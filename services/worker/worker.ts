@@ -7,7 +7,7 @@ import { NativeConnection, Runtime, Worker, makeTelemetryFilterString, type LogL
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
-import { wrapActivities } from './heartbeat.js';
+import { wrapActivities, type OnAttemptFailed } from './heartbeat.js';
 
 export interface HostedActivities {
   readonly worker?: RunActivities;
@@ -25,6 +25,7 @@ export interface WorkersSpec {
   readonly bundle?: WorkflowBundle;
   /** What Temporal's SDK has to say; default: nothing below a warning, to stderr. */
   readonly onLog?: (level: LogLevel, message: string, fields: LogMetadata | undefined) => void;
+  readonly onAttemptFailed?: OnAttemptFailed;
   /** A worker ended by itself: this process can no longer do its work. */
   readonly onFailure?: (error: StemmaError) => void;
 }
@@ -76,7 +77,7 @@ function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle }: Host
     connection,
     namespace: spec.namespace,
     taskQueue: `stemma-${queue}`,
-    activities: wrapActivities(spec.activities[queue] as object),
+    activities: wrapActivities(spec.activities[queue] as object, spec.onAttemptFailed),
     ...(queue === 'worker' && bundle ? { workflowBundle: { code: bundle.code } } : {}),
     maxConcurrentActivityTaskExecutions: CONCURRENT[queue],
     maxConcurrentActivityTaskPolls: 4,

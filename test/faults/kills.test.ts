@@ -83,8 +83,8 @@ async function strike(home: string, quickstart: Quickstart, kill: Kill): Promise
   await expect.poll(() => isRunning(pid)).toBe(false);
   const after = await standing(home, RUN, kill.stage);
   expect(after?.run.end, `the run had ended before the kill in ${kill.stage}`).toBeUndefined();
-  if (kill.victim !== 'services') return quickstart;
   expect(after?.run.stages.get(kill.stage)?.result, `${kill.stage} had ended before the kill`).toBeUndefined();
+  if (kill.victim !== 'services') return quickstart;
   expect((await quickstart.ended).signal).toBe('SIGKILL');
   if (kill.deleteDatabase) {
     for (const suffix of ['', '-wal', '-shm']) rmSync(join(home, `temporal.db${suffix}`), { force: true });

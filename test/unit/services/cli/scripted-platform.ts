@@ -167,7 +167,7 @@ async function playStage(log: EventLog, run: string, fact: (said: Said) => Promi
   const coverage = kind === 'distill' ? DOMAINS.map((domain) => ({ name: `coverage.${domain}`, sum: 9.5, count: 10 })) : [];
   await planner.record(...([
     { $case: 'batchClosed', value: { step: 1, batchId: `batch-${stage}`, members: episodes.map((member) => ({ member, domain: 'search', reward: 1, trainableTokens: 10 })), teacherWeightsHashes: kind === 'distill' ? { search: 'aaaa-search-rl' } : {} } },
-    { $case: 'stepCommitted', value: { step: 1, batchId: `batch-${stage}`, weightsHash: `aaaa-${stage}`, stateHash: `s-${stage}`, stats: [{ name: 'loss', sum: 0.5, count: 1 }, { name: 'reward', sum: 1.5, count: 2 }, ...coverage], spent: { wallSeconds: 2, computeSeconds: 1.5, waitingSeconds: 0.25 } } },
+    { $case: 'stepCommitted', value: { step: 1, batchId: `batch-${stage}`, weightsHash: `aaaa-${stage}`, stateHash: `s-${stage}`, stats: [{ name: 'loss', sum: 0.5, count: 1 }, { name: 'reward', sum: 1.5, count: 2 }, { name: 'correct', sum: 1, count: 2 }, { name: 'truncated', sum: 0, count: 2 }, { name: 'failed', sum: 0, count: 2 }, { name: 'generated_tokens', sum: 20, count: 2 }, ...coverage], spent: { wallSeconds: 2, computeSeconds: 1.5, waitingSeconds: 0.25 } } },
   ] as Said[]).map(full));
   await fact({ $case: 'stageFinished', value: { stage, steps: 1, result: { weightsHash: `aaaa-${stage}` } } });
   if (!evaluate) return;
