@@ -1,0 +1,20 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { sharesOf } from '../../../../services/learner/shares.js';
+
+describe('shares of a mixture', () => {
+  it('leave out domains without a share', () => {
+    expect(sharesOf({ search: 1, tools: 3 }, 8)).toEqual([{ domain: 'search', rows: 2 }, { domain: 'tools', rows: 6 }]);
+  });
+
+  it('add up to the rows, each within one of its exact share', () => {
+    const share = fc.integer({ min: 1, max: 100 });
+    fc.assert(fc.property(share, share, share, share, fc.integer({ min: 1, max: 5000 }), (search, science, instruction, tools, rows) => {
+      const mixture = { search, science, instruction, tools };
+      const total = search + science + instruction + tools;
+      const shares = sharesOf(mixture, rows);
+      expect(shares.reduce((n, s) => n + s.rows, 0)).toBe(rows);
+      for (const s of shares) expect(Math.abs(s.rows - (rows * mixture[s.domain]) / total)).toBeLessThanOrEqual(1);
+    }));
+  });
+});
