@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { StemmaError } from '../../../core/errors.js';
 import { checkLedger } from '../../../core/projection/ledger.js';
 import type { RunView } from '../../../core/projection/run-view.js';
-import type { BlobRef } from '../../../proto/gen/stemma/v1/events.js';
+import { BlobRef } from '../../../proto/gen/stemma/v1/events.js';
+import type { Manifest } from '../../runtime/run-context.js';
 import type { CliDeps } from '../deps.js';
 import { Exit } from '../failure.js';
 import type { Stores } from '../platform.js';
@@ -17,8 +18,8 @@ export function verifyCommand(deps: CliDeps): Command {
 }
 
 async function verify(deps: CliDeps, stores: Stores, run: string): Promise<void> {
-  const { view } = await readRun(stores, run, 'episodes');
-  const refs = blobsOf(view);
+  const { view, manifest } = await readRun(stores, run, 'episodes');
+  const refs = blobsOf(view, manifest);
   const problems = [...checkLedger(view), ...(await blobProblems(stores, refs))];
   for (const problem of problems) deps.terminal.print(problem);
   deps.terminal.print(`${problems.length === 0 ? 'CLEAN' : `${problems.length} violations`}: ${view.requests.size} episodes, ${refs.size} blobs checked`);
@@ -26,12 +27,13 @@ async function verify(deps: CliDeps, stores: Stores, run: string): Promise<void>
 }
 
 /** What names each blob, by its hash. */
-function blobsOf(view: RunView): Map<string, { readonly ref: BlobRef; readonly name: string }> {
+function blobsOf(view: RunView, manifest: Manifest | null): Map<string, { readonly ref: BlobRef; readonly name: string }> {
   const refs = new Map<string, { ref: BlobRef; name: string }>();
   const add = (ref: BlobRef | undefined, name: string): void => {
     if (ref !== undefined && ref.sha256 !== '' && !refs.has(ref.sha256)) refs.set(ref.sha256, { ref, name });
   };
   add(view.run.created?.manifest, 'the manifest');
+  for (const { ref, name } of manifestBlobs(manifest)) add(ref, name);
   for (const [stage, { started, result }] of view.run.stages) {
     add(started.parent?.weights, `the parent weights of ${stage}`);
     add(result?.weights, `the result of ${stage}`);
@@ -44,6 +46,11 @@ function blobsOf(view: RunView): Map<string, { readonly ref: BlobRef; readonly n
   }
   for (const [episode, facts] of view.episodes) for (const { scores } of facts.scores) add(scores, `the scores of episode ${episode}`);
   return refs;
+}
+
+function manifestBlobs(manifest: Manifest | null): { readonly ref: BlobRef; readonly name: string }[] {
+  if (manifest === null) return [];
+  return (['corpus', 'tokenizer', 'baseWeights'] as const).map((name) => ({ ref: BlobRef.fromJSON(manifest[name]), name: `the manifest's ${name}` }));
 }
 
 /** One after another: blobs are large and are hashed whole. */

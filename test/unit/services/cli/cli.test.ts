@@ -164,7 +164,7 @@ describe('the other commands', () => {
     await cli('quickstart', '--recipe', 'micro', '--json');
     here.out.length = 0;
     expect(await cli('verify', 'micro-s1-1')).toBe(0);
-    expect(out()).toMatch(/^CLEAN: 18 episodes, 1 blobs checked$/);
+    expect(out()).toMatch(/^CLEAN: 18 episodes, 2 blobs checked$/);
   });
 
   it('a bad environment is one message', async () => {

@@ -134,7 +134,7 @@ async function play(scripted: Scripted, stores: Stores, { run, recipe: name, see
   try {
     const fact = (said: Said): Promise<void> => recordFact(log, { stream: runStream(run), run }, full(said));
     const recipe = await loadRecipe(name);
-    const manifest = await stores.blobs.put(new TextEncoder().encode(JSON.stringify(manifestOf(recipe, seed))));
+    const manifest = await stores.blobs.put(new TextEncoder().encode(JSON.stringify(manifestOf(recipe, seed, await stores.blobs.put(new TextEncoder().encode('{}'))))));
     await fact({ $case: 'runCreated', value: { run, recipe: recipe.name, seed: BigInt(seed), manifest, settingsHash: sha256Hex(canonicalJson(recipe)) } });
     await fact({ $case: 'stageStarted', value: { stage: 'sft', kind: 'sft', parent: { weightsHash: 'base0000' } } });
     if (scripted.until === 'sft') return;
@@ -181,9 +181,9 @@ export function accuracyOf(stage: string, domain: string): number {
   return stage.startsWith(domain) ? 90 : 40;
 }
 
-function manifestOf(recipe: Recipe, seed: number): unknown {
+function manifestOf(recipe: Recipe, seed: number, tokenizer: BlobRef): unknown {
   return {
-    recipe, seed: String(seed), code: { version: '0.1.0', revision: 'abc' }, environmentVersions: { search: 'search/1' }, corpus: {}, tokenizer: BlobRef.toJSON({ sha256: 'cc', length: 1n }),
+    recipe, seed: String(seed), code: { version: '0.1.0', revision: 'abc' }, environmentVersions: { search: 'search/1' }, corpus: {}, tokenizer: BlobRef.toJSON(tokenizer),
     chatTemplate: '', modelConfig: {}, baseWeightsHash: 'base0000', baseWeights: {}, fingerprint: { device: 'cpu', threads: 2 },
   };
 }
