@@ -26,29 +26,43 @@ async function verify(deps: CliDeps, stores: Stores, run: string): Promise<void>
   if (problems.length > 0) throw new Exit(1);
 }
 
-/** What names each blob, by its hash. */
+interface NamedBlob {
+  readonly ref: BlobRef | undefined;
+  readonly name: string;
+}
+
+/** What first names each blob, by its hash. */
 function blobsOf(view: RunView, manifest: Manifest | null): Map<string, { readonly ref: BlobRef; readonly name: string }> {
   const refs = new Map<string, { ref: BlobRef; name: string }>();
-  const add = (ref: BlobRef | undefined, name: string): void => {
+  for (const { ref, name } of [...runBlobs(view), ...manifestBlobs(manifest), ...stageBlobs(view), ...scoreBlobs(view)]) {
     if (ref !== undefined && ref.sha256 !== '' && !refs.has(ref.sha256)) refs.set(ref.sha256, { ref, name });
-  };
-  add(view.run.created?.manifest, 'the manifest');
-  for (const { ref, name } of manifestBlobs(manifest)) add(ref, name);
-  for (const [stage, { started, result }] of view.run.stages) {
-    add(started.parent?.weights, `the parent weights of ${stage}`);
-    add(result?.weights, `the result of ${stage}`);
   }
-  for (const [stage, facts] of view.stages) {
-    for (const { dataset, blob } of facts.datasets) add(blob, `dataset ${dataset} of ${stage}`);
-    for (const { step, batch } of facts.closed) add(batch, `the batch of step ${step} of ${stage}`);
-    for (const { step, snapshot } of facts.snapshots) add(snapshot, `the snapshot of step ${step} of ${stage}`);
-    for (const { step, weights } of facts.published) add(weights, `the weights published at step ${step} of ${stage}`);
-  }
-  for (const [episode, facts] of view.episodes) for (const { scores } of facts.scores) add(scores, `the scores of episode ${episode}`);
   return refs;
 }
 
-function manifestBlobs(manifest: Manifest | null): { readonly ref: BlobRef; readonly name: string }[] {
+function runBlobs({ run }: RunView): NamedBlob[] {
+  return [
+    { ref: run.created?.manifest, name: 'the manifest' },
+    ...[...run.stages].flatMap(([stage, { started, result }]) => [
+      { ref: started.parent?.weights, name: `the parent weights of ${stage}` }, { ref: result?.weights, name: `the result of ${stage}` },
+    ]),
+  ];
+}
+
+function stageBlobs({ stages }: RunView): NamedBlob[] {
+  return [...stages].flatMap(([stage, facts]) => [
+    ...facts.datasets.map(({ dataset, blob }) => ({ ref: blob, name: `dataset ${dataset} of ${stage}` })),
+    ...facts.closed.map(({ step, batch }) => ({ ref: batch, name: `the batch of step ${step} of ${stage}` })),
+    ...facts.snapshots.map(({ step, snapshot }) => ({ ref: snapshot, name: `the snapshot of step ${step} of ${stage}` })),
+    ...facts.published.map(({ step, weights }) => ({ ref: weights, name: `the weights published at step ${step} of ${stage}` })),
+  ]);
+}
+
+function scoreBlobs({ episodes }: RunView): NamedBlob[] {
+  return [...episodes].flatMap(([episode, { scores }]) => scores.map((scored) => ({ ref: scored.scores, name: `the scores of episode ${episode}` })));
+}
+
+function manifestBlobs(manifest: Manifest | null): NamedBlob[] {
   if (manifest === null) return [];
   return (['corpus', 'tokenizer', 'baseWeights'] as const).map((name) => ({ ref: BlobRef.fromJSON(manifest[name]), name: `the manifest's ${name}` }));
 }
