@@ -181,10 +181,14 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
 
   it('survives kill -9 of the server in the middle of a step', async () => {
     let killed = false;
+    const back = signal();
+    bench.server.onRestart(() => back.fire());
     await withRun({ on: ({ name, stage, step }) => { if (!killed && name === 'rolloutShard' && stage === 'rl-search' && step === 2) { killed = true; process.kill(bench.server.pid(), 'SIGKILL'); } } }, async ({ facts, result }) => {
       expect(await patiently(result)).toMatchObject({ status: 'finished' });
       expect(killed).toBe(true);
       expect(facts.steps).toEqual(ALL_STEPS);
+      // The run may end before the supervisor says that the server is back: the next test must not hear it.
+      await back.fired;
     });
   });
 
