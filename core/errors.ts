@@ -20,6 +20,9 @@ const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNAVAILABLE', 'TIMEOUT', 'WEIGHTS_NOT_LOADED', 'WRONG_PARENT', 'CLAIM_LOST',
 ]);
 
+/** Final for whoever asked, but a person can mend it while the work is tried again: a run waits instead of ending. */
+const MENDABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DISK_FULL']);
+
 export class StemmaError extends Error {
   readonly boundary: Boundary;
   readonly code: ErrorCode;
@@ -37,5 +40,9 @@ export class StemmaError extends Error {
 
   get retriable(): boolean {
     return RETRIABLE.has(this.code);
+  }
+
+  get mendable(): boolean {
+    return MENDABLE.has(this.code);
   }
 }

@@ -76,7 +76,7 @@ function troubleReporter({ logger, onTrouble }: PlatformOptions): (activity: str
   const said = new Set<string>();
   return (activity, error) => {
     logger.warn({ activity, err: error }, 'an attempt failed');
-    if (!(error instanceof StemmaError) || error.code !== 'DISK_FULL' || said.has(error.message)) return;
+    if (!(error instanceof StemmaError) || !error.mendable || said.has(error.message)) return;
     said.add(error.message);
     onTrouble?.(`${error.message}. ${error.remedy}`);
   };

@@ -8,9 +8,6 @@ export interface FailureDetail {
   readonly remedy: string;
 }
 
-/** Final for whoever asked, but a person can mend it while Temporal asks again: the run waits instead of ending. */
-const MENDABLE: ReadonlySet<string> = new Set(['DISK_FULL']);
-
 /** An error nobody classified may be a passing one; the same bug five times in a row is a bug. */
 const UNKNOWN_ERROR_ATTEMPTS = 5;
 
@@ -19,7 +16,7 @@ export function toApplicationFailure(error: unknown, attempt = 1): ApplicationFa
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof StemmaError) {
     const detail: FailureDetail = { boundary: error.boundary, remedy: error.remedy };
-    return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: !error.retriable && !MENDABLE.has(error.code), details: [detail], cause: error });
+    return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: !error.retriable && !error.mendable, details: [detail], cause: error });
   }
   const known = error instanceof Error ? error : new Error(String(error));
   return ApplicationFailure.create({ message: known.message, type: known.name, nonRetryable: attempt >= UNKNOWN_ERROR_ATTEMPTS, cause: known });
