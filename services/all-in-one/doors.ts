@@ -9,6 +9,7 @@ import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
 import type { Compute, Controls, Doors, Stores } from '../cli/platform.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Config } from '../runtime/config.js';
+import { isAlive } from '../runtime/process-alive.js';
 import { startSidecar } from '../runtime/sidecar-process.js';
 import { DOOR_FILE, openPlatform } from './platform.js';
 
@@ -26,15 +27,6 @@ async function connect(config: Config): Promise<Controls> {
   const found = door === undefined ? undefined : (JSON.parse(door) as { pid: number; gateway: string });
   if (found && isAlive(found.pid)) return gatewayClient(found.gateway);
   throw new StemmaError('gateway', 'UNAVAILABLE', 'no platform is running on this machine', 'Start it with `npm run stemma -- up` (or quickstart) and try again.');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A sidecar of one's own beside any platform: it shares the blobs and nothing else. */

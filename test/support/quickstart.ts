@@ -19,10 +19,16 @@ export interface Quickstart {
 }
 
 export function startQuickstart(home: string, args: readonly string[]): Quickstart {
-  // The home is the test's own; the tools are those that set-up found.
-  const child = spawn(process.execPath, [MAIN, 'quickstart', ...args], {
-    env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return start(home, ['quickstart', ...args]);
+}
+
+export function cli(home: string, args: readonly string[]): Promise<QuickstartResult> {
+  return start(home, args).ended;
+}
+
+/** The home is the test's own; the tools are those that set-up found. */
+function start(home: string, args: readonly string[]): Quickstart {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -31,17 +37,6 @@ export function startQuickstart(home: string, args: readonly string[]): Quicksta
     child.on('close', (code, signal) => done({ code, signal, stdout, stderr }));
   });
   return { process: child, ended, pid: () => child.pid ?? 0 };
-}
-
-export function cli(home: string, args: readonly string[]): Promise<QuickstartResult> {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((done) => {
-    child.on('close', (code, signal) => done({ code, signal, stdout, stderr }));
-  });
 }
 
 export type Victim = 'services' | 'sidecar' | 'temporal';

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startTemporal, type TemporalSpec } from '../../../services/runtime/temporal-process.js';
 import { packageRoot } from '../../../services/runtime/package-root.js';
 import { NO_TEMPORAL, findTemporal } from '../../support/temporal-executable.js';
+import { isAlive } from '../../../services/runtime/process-alive.js';
 
 const executable = findTemporal();
 
@@ -52,12 +53,3 @@ describe.skipIf(executable === undefined)(`temporal process${executable === unde
     await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,19 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { superviseChild, type ChildSpec } from '../../../../services/runtime/child-process.js';
+import { isAlive } from '../../../../services/runtime/process-alive.js';
 
 const SPEC: ChildSpec = {
   name: 'probe', boundary: 'setup', command: process.execPath, restart: true,
   args: ['-e', 'console.log("ready"); setInterval(() => undefined, 1000)'], ready: { line: (line) => line === 'ready' },
 };
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('a supervised child', () => {
   it('starts again when it is killed, and stops when asked to', async () => {
