@@ -82,6 +82,11 @@ export function isUsable(state: EpisodeState): boolean {
   return state.status === 'completed' || state.status === 'truncated';
 }
 
+/** Share of process rubrics that hold, 0…1; 0 where a domain has none. */
+export function satisfiedShare(rubrics: readonly boolean[]): number {
+  return rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length;
+}
+
 /** Prompt, turns and observations so far: what the next turn is sampled after. */
 export function contextTokens(state: EpisodeState): Uint32Array {
   const parts = [state.promptTokens, ...state.turns.flatMap((turn) => [turn.tokens, turn.observationTokens ?? EMPTY])];

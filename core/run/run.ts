@@ -7,7 +7,6 @@ import type { Fold, Payload } from '../log/fold.js';
 export interface RunStage {
   readonly started: StageStarted;
   result?: ModelState;
-  steps?: number;
   evaluation?: EvaluationFinished;
 }
 
@@ -40,10 +39,7 @@ function evolveRun(state: RunState, payload: Payload, _event: Event): RunState {
       return state;
     case 'stageFinished': {
       const stage = state.stages.get(payload.value.stage);
-      if (stage && !stage.result && payload.value.result) {
-        stage.result = payload.value.result;
-        stage.steps = payload.value.steps;
-      }
+      if (stage) stage.result ??= payload.value.result;
       return state;
     }
     case 'evaluationFinished': {

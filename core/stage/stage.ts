@@ -1,20 +1,13 @@
 /** The stage stream: what was requested, closed, committed, published. */
 import type {
-  BatchClosed, DatasetSealed, EpisodeRequest, EpisodesRequested, Event, PolicyPublished, SnapshotTaken, StepCommitted,
+  BatchClosed, DatasetSealed, EpisodesRequested, Event, PolicyPublished, SnapshotTaken, StepCommitted,
 } from '../../proto/gen/stemma/v1/events.js';
 import type { Fold, Payload } from '../log/fold.js';
 
-/** One EpisodesRequested and where it stands. */
-export interface RequestedRound {
-  readonly request: EpisodesRequested;
-  readonly episodes: readonly EpisodeRequest[];
-}
-
 export interface StageState {
   /** By step, then round. Step 0 holds requests made to build datasets; step steps+1 the evaluation. */
-  readonly requests: Map<number, RequestedRound[]>;
+  readonly requests: Map<number, EpisodesRequested[]>;
   readonly datasets: Map<string, DatasetSealed>;
-  readonly dropped: Map<string, string>;
   readonly closed: Map<number, BatchClosed>;
   /** committed[n-1] is step n. */
   readonly committed: StepCommitted[];
@@ -24,7 +17,7 @@ export interface StageState {
 
 export const stageFold: Fold<StageState> = {
   initial: () => ({
-    requests: new Map(), datasets: new Map(), dropped: new Map(), closed: new Map(), committed: [], snapshots: [], published: [],
+    requests: new Map(), datasets: new Map(), closed: new Map(), committed: [], snapshots: [], published: [],
   }),
   evolve: evolveStage,
 };
@@ -33,13 +26,10 @@ function evolveStage(state: StageState, payload: Payload, _event: Event): StageS
   switch (payload.$case) {
     case 'episodesRequested': {
       const rounds = state.requests.get(payload.value.step) ?? [];
-      rounds[payload.value.round] ??= { request: payload.value, episodes: payload.value.episodes };
+      rounds[payload.value.round] ??= payload.value;
       state.requests.set(payload.value.step, rounds);
       return state;
     }
-    case 'episodeDropped':
-      state.dropped.set(payload.value.episode, payload.value.reason);
-      return state;
     case 'datasetSealed':
       if (!state.datasets.has(payload.value.dataset)) state.datasets.set(payload.value.dataset, payload.value);
       return state;
@@ -66,6 +56,6 @@ export function lastCommitted(state: StageState): StepCommitted | undefined {
 }
 
 /** Rounds requested for a step, in order. */
-export function roundsOf(state: StageState, step: number): readonly RequestedRound[] {
+export function roundsOf(state: StageState, step: number): readonly EpisodesRequested[] {
   return state.requests.get(step) ?? [];
 }

@@ -12,6 +12,7 @@ import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
 import { loadRecipe, parseRecipeValue } from '../runtime/recipe-schema.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
+import { readRun } from '../training/session.js';
 import type { Stopwatch } from '../training/stopwatch.js';
 import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
 
@@ -60,7 +61,7 @@ async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Pro
 
 /** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */
 async function recordFinal(deps: CoordinatorDeps, run: string, error: unknown): Promise<never> {
-  if (error instanceof StemmaError && !error.retriable && error.code !== 'DISK_FULL') {
+  if (error instanceof StemmaError && !error.retriable && !error.mendable) {
     await record(deps, run, { $case: 'runFailed', value: { code: error.code, boundary: error.boundary, message: error.message } });
   }
   throw error;
@@ -73,12 +74,8 @@ function stagePlan(stage: StageRecipe): StagePlan {
   };
 }
 
-async function readRunState(context: RunContext): Promise<RunState> {
-  return (await readFold(context.log, runStream(context.run), runFold)).state;
-}
-
 async function startStage(context: RunContext, ref: StageRef): Promise<void> {
-  const state = await readRunState(context);
+  const state = await readRun(context);
   if (state.stages.has(ref.stage)) return;
   const recipe = context.recipe.stages.find((s) => s.id === ref.stage);
   if (!recipe) throw new StemmaError('recipe', 'NOT_FOUND', `recipe ${context.recipe.name} has no stage ${ref.stage}`, 'Check the stage id.');
@@ -91,7 +88,7 @@ async function startStage(context: RunContext, ref: StageRef): Promise<void> {
 }
 
 async function finishStage(context: RunContext, ref: StageRef): Promise<void> {
-  const state = await readRunState(context);
+  const state = await readRun(context);
   if (state.stages.get(ref.stage)?.result) return;
   const stage = (await readFold(context.log, stageStream(ref.run, ref.stage), stageFold)).state;
   const published = stage.published[stage.published.length - 1];
@@ -114,7 +111,7 @@ const STEPS_IN_FLIGHT = 2;
 async function recordControl(context: RunContext, fact: ControlFact): Promise<{ effectiveStep: number }> {
   const { updateId, by } = fact;
   const at = { stream: runStream(context.run), run: context.run };
-  const state = await readRunState(context);
+  const state = await readRun(context);
   if (state.end) throw new StemmaError('gateway', 'INVALID', `run ${context.run} has ended`, 'Start a new run.');
   switch (fact.action) {
     case 'pause': await recordFact(context.log, at, { $case: 'runPaused', value: { updateId, by } }); break;
@@ -143,7 +140,7 @@ async function amend(context: RunContext, fact: ControlFact, state: RunState): P
 }
 
 async function finishRun(context: RunContext): Promise<{ weightsHash: string }> {
-  const state = await readRunState(context);
+  const state = await readRun(context);
   const last = context.recipe.stages[context.recipe.stages.length - 1];
   const weightsHash = last ? state.stages.get(last.id)?.result?.weightsHash : undefined;
   if (!weightsHash) throw new StemmaError('log', 'NOT_FOUND', 'the last stage has no result', 'Finish every stage first.');

@@ -1,7 +1,6 @@
 /** Multi-teacher on-policy distillation: the student's own rollouts, each scored by its domain's teacher, closed into one SVA batch. */
 import { closeDistillBatch, type DistillMember } from '../../core/batch/distill.js';
 import { DOMAINS, type Domain } from '../../core/environment.js';
-import { trajectoryOf } from '../../core/episode/trajectory.js';
 import { StemmaError } from '../../core/errors.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
@@ -105,7 +104,7 @@ async function recordDistillBatch(deps: DistillerDeps, session: StageSession, cl
     const scored = closing.scores.get(finished.request.episode)?.scored;
     if (!scored?.scores) throw new Error(`episode ${finished.request.episode} has no score`);
     teachers[finished.request.domain] = scored.scorerWeightsHash;
-    const { tokens, mask } = trajectoryOf(finished.state);
+    const { tokens, mask } = finished.trajectory;
     return {
       member: finished.request.episode, domain: finished.request.domain, tokens, mask, reward: finished.reward,
       scoreBlobSha256: scored.scores.sha256, scoreRow: scored.row,

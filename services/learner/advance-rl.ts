@@ -3,7 +3,7 @@
  * close the batch, step, commit — and says which rollouts it waits for. Interrupted anywhere, it goes on from the log.
  */
 import { closeRlBatch, type RlMember } from '../../core/batch/rl.js';
-import { trajectoryOf } from '../../core/episode/trajectory.js';
+import { satisfiedShare } from '../../core/episode/episode.js';
 import { StemmaError } from '../../core/errors.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { RlStageRecipe } from '../../core/recipe/recipe.js';
@@ -117,12 +117,11 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
 async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, groups: readonly Group<Finished>[]): Promise<RlMember[][]> {
   const reference = await referenceLogprobs(deps, session, recipe, groups);
   return groups.map((group) => group.members.map((finished): RlMember => {
-    const { tokens, mask, logprobs } = trajectoryOf(finished.state);
-    const { rubrics } = finished.state;
+    const { tokens, mask, logprobs } = finished.trajectory;
     return {
       member: finished.request.episode, domain: finished.request.domain, tokens, mask, logprobs,
       reward: finished.reward, correct: finished.correct,
-      process: rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length,
+      process: satisfiedShare(finished.state.rubrics),
       referenceLogprobs: reference.get(finished.request.episode) ?? new Float32Array(),
     };
   }));
@@ -135,7 +134,7 @@ async function referenceLogprobs(
   const members = groups.flatMap((g) => g.members);
   const scores = await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'reference', episodes: members.map((m) => m.request.episode) });
   const rowOf = scoreRows(deps.blobs);
-  const lengths = new Map(members.map((m) => [m.request.episode, trajectoryOf(m.state).tokens.length]));
+  const lengths = new Map(members.map((m) => [m.request.episode, m.trajectory.tokens.length]));
   const entries = await Promise.all(scores.map(async ({ episode, scored, failure }) => {
     if (!scored) throw new StemmaError('scorer', 'UNAVAILABLE', `reference scores of ${episode} failed: ${failure ?? 'no reason given'}`, 'Asked again: see why the sidecar refuses them; a score that is recorded as failed stays failed.');
     return [episode, alignGivenLogprobs(await rowOf(scored), lengths.get(episode) ?? 0)] as const;

@@ -1,5 +1,4 @@
 /** Datasets are facts: made once, sealed, then read back from their blob. */
-import { trajectoryOf } from '../../core/episode/trajectory.js';
 import { StemmaError } from '../../core/errors.js';
 import { packU32 } from '../../core/log/bytes.js';
 import type { DatasetRecipe } from '../../core/recipe/recipe.js';
@@ -45,8 +44,7 @@ async function sampleDataset(deps: TrainingDeps, session: StageSession, recipe: 
   await session.stage.record(...finished.filter((e) => e.status !== 'failed' && !kept.includes(e)).map((e) => ({
     $case: 'episodeDropped' as const, value: { episode: e.request.episode, reason: 'incorrect' },
   })));
-  const rows = kept.map(({ request, state: episode }): DatasetRow => {
-    const { tokens, mask } = trajectoryOf(episode);
+  const rows = kept.map(({ request, trajectory: { tokens, mask } }): DatasetRow => {
     return { domain: request.domain, task: request.task, tokens: packU32(tokens), mask };
   });
   return seal(deps, session, rows, kept.map((e) => e.request.episode));

@@ -2,6 +2,7 @@
  * The tool teacher's hard set (paper §3.2.4): tasks that the initial model nearly solves — outcome failed,
  * enough process rubrics satisfied — sampled once, sealed, and reused across rollout rounds.
  */
+import { satisfiedShare } from '../../core/episode/episode.js';
 import type { RlStageRecipe } from '../../core/recipe/recipe.js';
 import { roundsOf } from '../../core/stage/stage.js';
 import { Dataset } from '../../proto/gen/stemma/v1/data.js';
@@ -59,9 +60,7 @@ export function hardTasks(finished: readonly Finished[], hardSet: HardSet): stri
     const entry = score.get(episode.request.task) ?? { near: 0, failed: 0 };
     if (episode.status !== 'failed' && !episode.correct) {
       entry.failed++;
-      const { rubrics } = episode.state;
-      const share = rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length;
-      if (share >= hardSet.minRubrics) entry.near++;
+      if (satisfiedShare(episode.state.rubrics) >= hardSet.minRubrics) entry.near++;
     }
     score.set(episode.request.task, entry);
   }

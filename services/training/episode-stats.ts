@@ -1,5 +1,4 @@
 /** Figures of a step's episodes as sums and counts, so that readers can fold restarts away. */
-import { trajectoryOf } from '../../core/episode/trajectory.js';
 import type { Stat } from '../../proto/gen/stemma/v1/events.js';
 import type { Finished } from './requests.js';
 
@@ -13,7 +12,7 @@ export function episodeStats(episodes: readonly Finished[], perDomain: boolean):
     add('failed', Number(episode.status === 'failed'));
     if (episode.status === 'failed') continue;
     const suffixes = perDomain ? ['', `.${episode.request.domain}`] : [''];
-    const { generatedPositions, tokens } = trajectoryOf(episode.state);
+    const { generatedPositions, tokens } = episode.trajectory;
     for (const suffix of suffixes) {
       add(`reward${suffix}`, episode.reward);
       add(`correct${suffix}`, Number(episode.correct));

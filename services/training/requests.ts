@@ -1,10 +1,11 @@
 /** Asking for episodes, and finding out what became of them. */
 import type { Domain } from '../../core/environment.js';
 import { episodeFold, type EpisodeState } from '../../core/episode/episode.js';
+import { trajectoryOf, type Trajectory } from '../../core/episode/trajectory.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
-import { roundsOf, type RequestedRound, type StageState } from '../../core/stage/stage.js';
-import type { BlobRef, EpisodeRequest } from '../../proto/gen/stemma/v1/events.js';
+import { roundsOf, type StageState } from '../../core/stage/stage.js';
+import type { BlobRef, EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard, StageNeeds, StageRef } from '../../workflows/activities.js';
 import { readFold } from '../runtime/record-fact.js';
 import { deriveSeed } from '../runtime/seed.js';
@@ -54,13 +55,15 @@ function shardsOf(ref: StageRef, at: { readonly step: number; readonly round: nu
 export interface Finished {
   readonly request: EpisodeRequest;
   readonly state: EpisodeState;
+  /** Made when first asked for: not every look at an episode needs its tokens. */
+  readonly trajectory: Trajectory;
   readonly status: 'completed' | 'truncated' | 'failed';
   readonly correct: boolean;
   readonly reward: number;
 }
 
 /** Every episode of these rounds once all are terminal; undefined while any is owed. */
-export async function finishedEpisodes(log: EventLog, run: string, rounds: readonly RequestedRound[]): Promise<Finished[] | undefined> {
+export async function finishedEpisodes(log: EventLog, run: string, rounds: readonly EpisodesRequested[]): Promise<Finished[] | undefined> {
   const all = await Promise.all(rounds.flatMap((r) => r.episodes).map((request) => readEpisode(log, run, request)));
   const finished = all.filter((e): e is Finished => e !== undefined);
   return finished.length === all.length ? finished : undefined;
@@ -69,15 +72,21 @@ export async function finishedEpisodes(log: EventLog, run: string, rounds: reado
 async function readEpisode(log: EventLog, run: string, request: EpisodeRequest): Promise<Finished | undefined> {
   const { state } = await readFold(log, episodeStream(run, request.episode), episodeFold);
   if (state.status === 'owed' || state.status === 'running') return undefined;
-  return { request, state, status: state.status, correct: state.correct, reward: state.reward };
+  let trajectory: Trajectory | undefined;
+  return {
+    request, state, status: state.status, correct: state.correct, reward: state.reward,
+    get trajectory() {
+      return (trajectory ??= trajectoryOf(state));
+    },
+  };
 }
 
 /** Shards of the step's rounds that still owe episodes: what the rollout workers are asked for. */
 export async function owedShards(log: EventLog, ref: StageRef, state: StageState, work: { step: number; shardEpisodes: number }): Promise<Shard[]> {
   const shards: Shard[] = [];
-  for (const { request, episodes } of roundsOf(state, work.step)) {
-    const done = await Promise.all(episodes.map((e) => readEpisode(log, ref.run, e)));
-    shards.push(...shardsOf(ref, request, { episodes: episodes.length, size: work.shardEpisodes })
+  for (const request of roundsOf(state, work.step)) {
+    const done = await Promise.all(request.episodes.map((e) => readEpisode(log, ref.run, e)));
+    shards.push(...shardsOf(ref, request, { episodes: request.episodes.length, size: work.shardEpisodes })
       .filter(({ from, to }) => done.slice(from, to).some((d) => d === undefined)));
   }
   return shards;

@@ -9,7 +9,7 @@ import type { BlobStore, Sampler, Trainer } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { stageAt } from '../../core/run/amend.js';
 import { runFold, type RunState } from '../../core/run/run.js';
-import { lastCommitted, stageFold, type StageState } from '../../core/stage/stage.js';
+import { stageFold, type StageState } from '../../core/stage/stage.js';
 import type { ModelState } from '../../proto/gen/stemma/v1/events.js';
 import type { StageRef } from '../../workflows/activities.js';
 import { claimStream, type ClaimedStream } from '../runtime/claimed-stream.js';
@@ -86,9 +86,4 @@ function cacheKey(ref: StageRef): string {
 
 export async function readRun(context: RunContext): Promise<RunState> {
   return (await readFold(context.log, runStream(context.run), runFold)).state;
-}
-
-/** Steps already committed. */
-export function committedSteps(session: StageSession): number {
-  return lastCommitted(session.stage.state)?.step ?? 0;
 }

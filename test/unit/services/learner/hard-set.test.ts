@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { initialEpisode } from '../../../../core/episode/episode.js';
+import { trajectoryOf } from '../../../../core/episode/trajectory.js';
 import { hardTasks } from '../../../../services/learner/hard-set.js';
 import type { Finished } from '../../../../services/training/requests.js';
 
 const episode = (task: string, correct: boolean, rubrics: readonly boolean[], status: Finished['status'] = 'completed'): Finished => ({
   request: { episode: `${task}-${rubrics.length}-${String(correct)}`, domain: 'tools', task, sample: 0, seed: 1n },
-  state: { ...initialEpisode(), rubrics }, status, correct, reward: Number(correct),
+  state: { ...initialEpisode(), rubrics }, trajectory: trajectoryOf(initialEpisode()), status, correct, reward: Number(correct),
 });
 const settings = { source: 'hard-set', size: 2, candidates: 4, samplesPerTask: 2, minRubrics: 0.75 } as const;
 
