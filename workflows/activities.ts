@@ -7,6 +7,17 @@
 export interface RunInput {
   readonly recipe: string;
   readonly seed?: number;
+  /** The run is a fork: recipe and seed are then its parent's, whatever is said here. */
+  readonly fork?: ForkInput;
+}
+
+export interface ForkInput {
+  readonly parent: string;
+  readonly stage: string;
+  /** The last shared step; 0: the start of the stage. */
+  readonly step: number;
+  /** Of that stage, from the next step on. */
+  readonly settings: readonly { readonly path: string; readonly value: unknown }[];
 }
 
 export interface StagePlan {

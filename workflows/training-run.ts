@@ -44,7 +44,7 @@ function assertInput(input: RunInput | undefined): void {
 }
 
 async function open(state: RunState, input: RunInput): Promise<void> {
-  const plan = await activities.openRun(state.run, { recipe: input.recipe, ...(input.seed === undefined ? {} : { seed: input.seed }) });
+  const plan = await activities.openRun(state.run, { recipe: input.recipe, ...(input.seed === undefined ? {} : { seed: input.seed }), ...(input.fork === undefined ? {} : { fork: input.fork }) });
   state.paused = plan.paused;
   state.stopRequested = plan.stopped;
   state.plan = plan;

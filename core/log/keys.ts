@@ -23,6 +23,7 @@ interface Row<C extends PayloadCase> {
 const ROWS: { readonly [C in PayloadCase]: Row<C> } = {
   claimed: { stream: 'any', role: null, key: (value) => value.claimId },
 
+  runForked: { stream: 'run', role: null, key: () => 'fork' },
   runCreated: { stream: 'run', role: null, key: () => 'run' },
   stageStarted: { stream: 'run', role: null, key: (value) => value.stage },
   stageFinished: { stream: 'run', role: null, key: (value) => value.stage },

@@ -3,7 +3,7 @@ import type { SettingAmended } from '../../proto/gen/stemma/v1/events.js';
 import type { Recipe, StageRecipe } from '../recipe/recipe.js';
 
 /** Settings that fix what was already planned or built: an amendment cannot change these. */
-const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate', 'sva']);
+const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate']);
 
 /** The stage's recipe as it holds at `step`: amendments in stream order, later ones win. */
 export function stageAt<S extends StageRecipe>(stage: S, step: number, amendments: readonly SettingAmended[]): S {
@@ -41,4 +41,20 @@ function withPath(node: unknown, keys: readonly string[], value: unknown): unkno
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Dotted paths that `amendmentProblem` accepts, for people. */
+export function knownSettings(stage: StageRecipe): string[] {
+  return Object.entries(stage).filter(([key]) => !FROZEN.has(key)).flatMap(([key, value]) => leaves(key, value));
+}
+
+function leaves(path: string, value: unknown): string[] {
+  return isRecord(value) ? Object.entries(value).flatMap(([key, inner]) => leaves(`${path}.${key}`, inner)) : [path];
+}
+
+/** The whole path of a setting: the stage's id before it is left out, and the end of a path is enough where only one ends so. */
+export function settingPath(stage: StageRecipe, path: string): string {
+  const within = path.startsWith(`${stage.id}.`) ? path.slice(stage.id.length + 1) : path;
+  const ending = knownSettings(stage).filter((known) => known === within || known.endsWith(`.${within}`));
+  return ending.length === 1 ? ending[0] ?? within : within;
 }

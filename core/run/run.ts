@@ -1,6 +1,6 @@
 /** The run stream: what was asked for, how far its stages are, who steers it. Fold and decider. */
 import type {
-  EvaluationFinished, Event, ModelState, RunCreated, SettingAmended, StageStarted,
+  EvaluationFinished, Event, ModelState, RunCreated, RunForked, SettingAmended, StageStarted,
 } from '../../proto/gen/stemma/v1/events.js';
 import type { Fold, Payload } from '../log/fold.js';
 
@@ -17,6 +17,8 @@ export type RunEnd =
 
 export interface RunState {
   created?: RunCreated;
+  /** What this run is a fork of. */
+  forked?: RunForked;
   readonly stages: Map<string, RunStage>;
   paused: boolean;
   stopRequested: boolean;
@@ -33,6 +35,9 @@ function evolveRun(state: RunState, payload: Payload, _event: Event): RunState {
   switch (payload.$case) {
     case 'runCreated':
       state.created ??= payload.value;
+      return state;
+    case 'runForked':
+      state.forked ??= payload.value;
       return state;
     case 'stageStarted':
       if (!state.stages.has(payload.value.stage)) state.stages.set(payload.value.stage, { started: payload.value });

@@ -7,7 +7,7 @@
  *   replay, export      ──▶ Compute   (a sidecar of one's own)
  */
 import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
-import type { ControlFact } from '../../workflows/activities.js';
+import type { ControlFact, ForkInput } from '../../workflows/activities.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
 
@@ -25,6 +25,8 @@ export interface SubmitRequest {
   /** A name under recipes/ or a path. */
   readonly recipe: string;
   readonly seed: number;
+  /** The run is a fork. */
+  readonly fork?: ForkInput;
 }
 
 export interface Controls {

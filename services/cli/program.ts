@@ -1,6 +1,7 @@
 /** The commands, put together. */
 import { Command } from 'commander';
 import { amendCommand, steeringCommands } from './commands/control.js';
+import { forkCommand } from './commands/fork.js';
 import { exportCommand } from './commands/export.js';
 import { lineageCommand } from './commands/lineage.js';
 import { quickstartCommand } from './commands/quickstart.js';
@@ -21,7 +22,7 @@ export function createProgram(deps: CliDeps): Command {
   const commands = [
     quickstartCommand(deps), upCommand(deps), runCommand(deps), statusCommand(deps), watchCommand(deps),
     ...steeringCommands(deps), amendCommand(deps),
-    replayCommand(deps), verifyCommand(deps), lineageCommand(deps), exportCommand(deps),
+    replayCommand(deps), verifyCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps),
   ];
   for (const command of commands) program.addCommand(command.exitOverride().copyInheritedSettings(program));
   return program.exitOverride();

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import type { Recipe } from '../../core/recipe/recipe.js';
+import type { ForkInput } from '../../workflows/activities.js';
 import { recipeNotes } from '../../core/recipe/validate.js';
 import { writeReport } from '../report/write-report.js';
 import type { Config } from '../runtime/config.js';
@@ -26,6 +27,8 @@ export interface RunHere {
   readonly seed: number;
   readonly fresh: boolean;
   readonly json: boolean;
+  /** The run is this fork. */
+  readonly fork?: { readonly run: string; readonly input: ForkInput };
 }
 
 /** Each look folds the run again, on the thread that also orchestrates it: lines that come every few seconds need no more. */
@@ -41,7 +44,8 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
     onSecond: () => deps.exitNow(EXIT_INTERRUPTED),
   });
   try {
-    const choice = await withStores(deps, (stores) => chooseRun(stores, request.recipe, request.seed, request.fresh));
+    const choice = request.fork === undefined ? await withStores(deps, (stores) => chooseRun(stores, request.recipe, request.seed, request.fresh))
+      : { run: request.fork.run, resumed: null, note: '' };
     for (const note of [...recipeNotes(request.recipe), choice.note]) if (note !== '') terminal.say(note);
     terminal.say(choice.resumed === null
       ? `Run ${choice.run}: recipe ${request.recipe.name}, seed ${request.seed}.`
@@ -89,7 +93,7 @@ interface Drive {
 }
 
 async function drive(deps: CliDeps, { config, platform, request, run, signal }: Drive): Promise<number> {
-  await platform.submit({ run, recipe: request.recipeName, seed: request.seed });
+  await platform.submit({ run, recipe: request.recipeName, seed: request.seed, ...(request.fork && { fork: request.fork.input }) });
   const view = createProgressView(deps.terminal, deps.nowMs);
   let last: RunSnapshot | null = null;
   for await (const snapshot of watchRun(platform, run, { signal, intervalMs: deps.terminal.isTty ? REFRESH_MS.terminal : REFRESH_MS.plain })) {

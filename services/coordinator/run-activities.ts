@@ -1,7 +1,7 @@
 /** Activities of the run itself: open, start and finish stages, control facts, the end. Each reads the log first. */
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
-import type { RunLogs } from '../../core/ports.js';
+import type { EventLog, RunLogs } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, runFold, type RunState } from '../../core/run/run.js';
@@ -15,6 +15,7 @@ import type { RunContext, RunContexts } from '../runtime/run-context.js';
 import { readRun } from '../training/session.js';
 import type { Stopwatch } from '../training/stopwatch.js';
 import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
+import { forkRun, planFork } from './fork-run.js';
 
 export interface CoordinatorDeps extends CreateRunDeps {
   readonly logs: RunLogs;
@@ -44,12 +45,11 @@ export function createRunActivities(deps: CoordinatorDeps): RunActivities {
 async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Promise<RunPlan> {
   assertRunId(run);
   // Refused before anything is written: a recipe that is not there leaves no log behind.
-  if (!(await deps.logs.list()).includes(run)) await loadRecipe(input.recipe);
+  if (!(await deps.logs.list()).includes(run)) await (input.fork ? planFork(deps, input.fork) : loadRecipe(input.recipe));
   const log = await deps.logs.open(run, 'write');
   const { state } = await readFold(log, runStream(run), runFold);
   if (!state.created) {
-    const recipe = await loadRecipe(input.recipe);
-    await createRun(deps, log, { run, recipe, seed: BigInt(input.seed ?? DEFAULT_SEED) }).catch((error: unknown) => recordFinal(deps, run, error));
+    await begin(deps, log, run, input).catch((error: unknown) => recordFinal(deps, run, error));
   }
   const context = await deps.contexts.get(run);
   return {
@@ -57,6 +57,11 @@ async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Pro
     stopped: state.stopRequested || state.end !== undefined,
     stages: context.recipe.stages.map(stagePlan),
   };
+}
+
+async function begin(deps: CoordinatorDeps, log: EventLog, run: string, { recipe, seed, fork }: RunInput): Promise<void> {
+  if (fork) return forkRun(deps, log, run, fork);
+  await createRun(deps, log, { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) });
 }
 
 /** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */

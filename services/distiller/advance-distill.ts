@@ -64,7 +64,7 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
   const usable = work.finished.filter((e) => e.status !== 'failed');
   const scores = new Map((await deps.scoring.scoreEpisodes({
-    ...session.ref, purpose: 'teacher', episodes: usable.map((e) => e.request.episode),
+    ...session.ref, purpose: 'teacher', step, episodes: usable.map((e) => e.request.episode),
   })).map((s) => [s.episode, s]));
   const scored = usable.filter((e) => scores.get(e.request.episode)?.scored);
   const missing = routedDomains(session).map((domain) => ({

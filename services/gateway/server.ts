@@ -4,9 +4,9 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import { StemmaError } from '../../core/errors.js';
 import { Event } from '../../proto/gen/stemma/v1/events.js';
 import {
-  ControlServiceService, type ControlRunRequest, type ControlServiceServer, type WatchRunRequest, type WatchRunResponse,
+  ControlServiceService, type ControlRunRequest, type ControlServiceServer, type Fork, type WatchRunRequest, type WatchRunResponse,
 } from '../../proto/gen/stemma/v1/control.js';
-import type { ControlAction, ControlFact } from '../../workflows/activities.js';
+import type { ControlAction, ControlFact, ForkInput } from '../../workflows/activities.js';
 import type { Controls, Stores } from '../cli/platform.js';
 import { readRun } from '../cli/run-reader.js';
 import { serveGrpc, toServiceError, type RunningGrpcServer } from '../runtime/grpc.js';
@@ -19,9 +19,9 @@ export function serveGateway(deps: GatewayDeps, port: number): Promise<RunningGr
   const stores: Stores = { ...deps, close: () => Promise.resolve() };
   const progressJson = async (run: string): Promise<string> => JSON.stringify((await readRun(stores, run, 'stages')).progress, jsonSafe);
   const implementation: ControlServiceServer = {
-    submitRun: unary(async ({ recipe, seed, requestId }) => {
+    submitRun: unary(async ({ recipe, seed, requestId, fork }) => {
       const run = requestId === '' ? `${recipe}-${randomUUID().slice(0, 8)}` : requestId;
-      await deps.submit({ run, recipe, seed: Number(seed) });
+      await deps.submit({ run, recipe, seed: Number(seed), ...(fork && { fork: forkInput(fork) }) });
       return { run };
     }),
     getRun: unary(async ({ run }) => ({ progressJson: await progressJson(run) })),
@@ -45,10 +45,18 @@ function controlFact(request: ControlRunRequest): ControlFact {
   if (!action) throw new StemmaError('gateway', 'INVALID', `"${request.action}" is no action`, `Use one of ${ACTIONS.join(', ')}.`);
   const fact = { run: request.run, updateId: request.updateId || randomUUID(), action, by: 'gateway' };
   if (action !== 'amend') return fact;
+  return { ...fact, stage: request.stage, path: request.path, value: parsedValue(request.valueJson) };
+}
+
+function forkInput({ settings, ...at }: Fork): ForkInput {
+  return { ...at, settings: settings.map(({ path, valueJson }) => ({ path, value: parsedValue(valueJson) })) };
+}
+
+function parsedValue(json: string): unknown {
   try {
-    return { ...fact, stage: request.stage, path: request.path, value: JSON.parse(request.valueJson) as unknown };
+    return JSON.parse(json) as unknown;
   } catch (error) {
-    throw new StemmaError('gateway', 'INVALID', `"${request.valueJson}" is not JSON`, 'Send the value as JSON, strings in quotes.', error);
+    throw new StemmaError('gateway', 'INVALID', `"${json}" is not JSON`, 'Send the value as JSON, strings in quotes.', error);
   }
 }
 

@@ -13,10 +13,10 @@ export function temporalControl(client: Client): Pick<Controls, 'submit' | 'cont
   };
 }
 
-async function submit(client: Client, { run, recipe, seed }: SubmitRequest): Promise<void> {
+async function submit(client: Client, { run, recipe, seed, fork }: SubmitRequest): Promise<void> {
   assertRunId(run);
   try {
-    await startRunWorkflow(client, { run, input: { recipe, seed } });
+    await startRunWorkflow(client, { run, input: { recipe, seed, ...(fork && { fork }) } });
   } catch (error) {
     throw unavailable(error);
   }

@@ -82,7 +82,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
       'Look at the details of the failed episodes (stemma lineage EPISODE), correct the environment, and start a new run.');
   }
   await session.stage.record(...selection.dropped.map((value) => ({ $case: 'episodeDropped' as const, value })));
-  const members = await groupMembers(deps, session, recipe, selection.groups);
+  const members = await groupMembers(deps, session, recipe, { step, groups: selection.groups });
   await recordBatch(deps, session, {
     step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: [work.state.weightsHash], teacherWeightsHashes: {},
   });
@@ -114,9 +114,14 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
   });
 }
 
-async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, groups: readonly Group<Finished>[]): Promise<RlMember[][]> {
-  const reference = await referenceLogprobs(deps, session, recipe, groups);
-  return groups.map((group) => group.members.map((finished): RlMember => {
+interface Chosen {
+  readonly step: number;
+  readonly groups: readonly Group<Finished>[];
+}
+
+async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, chosen: Chosen): Promise<RlMember[][]> {
+  const reference = await referenceLogprobs(deps, session, recipe, chosen);
+  return chosen.groups.map((group) => group.members.map((finished): RlMember => {
     const { tokens, mask, logprobs } = finished.trajectory;
     return {
       member: finished.request.episode, domain: finished.request.domain, tokens, mask, logprobs,
@@ -128,11 +133,11 @@ async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: Rl
 }
 
 async function referenceLogprobs(
-  deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, groups: readonly Group<Finished>[],
+  deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, { step, groups }: Chosen,
 ): Promise<Map<string, Float32Array>> {
   if (recipe.klCoefficient === 0) return new Map();
   const members = groups.flatMap((g) => g.members);
-  const scores = await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'reference', episodes: members.map((m) => m.request.episode) });
+  const scores = await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'reference', step, episodes: members.map((m) => m.request.episode) });
   const rowOf = scoreRows(deps.blobs);
   const lengths = new Map(members.map((m) => [m.request.episode, m.trajectory.tokens.length]));
   const entries = await Promise.all(scores.map(async ({ episode, scored, failure }) => {

@@ -16,8 +16,8 @@ export function serveTeacherScoring(scoring: TeacherScoring, listen: { readonly 
   return serveGrpc(TeacherScoringServiceService, implementation, { host: listen.host ?? '127.0.0.1', port: listen.port, boundary: 'scorer' });
 }
 
-async function answer(scoring: TeacherScoring, { run, stage, purpose, episodes }: ScoreEpisodesRequest): Promise<ScoreEpisodesResponse> {
-  const scores = await scoring.scoreEpisodes({ run, stage, purpose: checkedPurpose(purpose), episodes });
+async function answer(scoring: TeacherScoring, { run, stage, purpose, episodes, step }: ScoreEpisodesRequest): Promise<ScoreEpisodesResponse> {
+  const scores = await scoring.scoreEpisodes({ run, stage, purpose: checkedPurpose(purpose), episodes, step });
   return { scores: scores.map(({ episode, scored, failure }) => ({ episode, scored, failure: failure ?? '' })) };
 }
 

@@ -60,7 +60,7 @@ async function scoreEpisodes(deps: TeacherScoringDeps, request: ScoringRequest):
   return request.episodes.map((episode) => answers.get(episode) ?? { episode });
 }
 
-async function readSubjects(deps: TeacherScoringDeps, { run, stage, purpose, episodes }: ScoringRequest): Promise<readonly Subject[]> {
+async function readSubjects(deps: TeacherScoringDeps, { run, stage, purpose, episodes, step }: ScoringRequest): Promise<readonly Subject[]> {
   const { log } = await deps.contexts.get(run);
   const routes = new Map<string, Promise<ScorerRoute | 'none'>>();
   return Promise.all([...new Set(episodes)].map(async (episode) => {
@@ -69,7 +69,7 @@ async function readSubjects(deps: TeacherScoringDeps, { run, stage, purpose, epi
       throw new StemmaError('scorer', 'INVALID', `episode ${episode} cannot be scored: it is ${state.status}`, 'Ask for scores once an episode is completed or truncated.');
     }
     const domain = knownDomain(state.started.domain, episode);
-    const route = routes.get(domain) ?? deps.route({ run, stage, purpose, domain });
+    const route = routes.get(domain) ?? deps.route({ run, stage, purpose, domain, step });
     routes.set(domain, route);
     return { episode, state, trajectory: trajectoryOf(state), route: await route };
   }));

@@ -2,6 +2,7 @@
 import type { Domain } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
+import { stageAt } from '../../core/run/amend.js';
 import type { BlobRef, ModelState } from '../../proto/gen/stemma/v1/events.js';
 import type { RunContexts } from '../runtime/run-context.js';
 import { readRun } from './session.js';
@@ -18,13 +19,14 @@ export interface RouteQuery {
   readonly stage: string;
   readonly purpose: 'teacher' | 'reference';
   readonly domain: Domain;
+  readonly step: number;
 }
 
 export type RouteScorer = (query: RouteQuery) => Promise<ScorerRoute | 'none'>;
 
 /** Teacher: the result of the stage that the recipe's table names for the domain. Reference: the stage's KL reference. */
 export function createRouter(contexts: RunContexts): RouteScorer {
-  return async ({ run, stage, purpose, domain }) => {
+  return async ({ run, stage, purpose, domain, step }) => {
     const context = await contexts.get(run);
     const recipe = context.recipe.stages.find((s) => s.id === stage);
     const state = await readRun(context);
@@ -32,7 +34,7 @@ export function createRouter(contexts: RunContexts): RouteScorer {
     if (purpose === 'reference' && recipe?.kind === 'rl') return route(resultOf(recipe.reference), recipe.reference, 0);
     if (purpose === 'teacher' && recipe?.kind === 'distill') {
       const teacher = context.recipe.teachers[domain];
-      return teacher === 'none' ? 'none' : route(resultOf(teacher), teacher, (recipe satisfies DistillStageRecipe).sva.topK);
+      return teacher === 'none' ? 'none' : route(resultOf(teacher), teacher, stageAt<DistillStageRecipe>(recipe, step, state.amendments).sva.topK);
     }
     throw new StemmaError('scorer', 'INVALID', `stage ${stage} asks for no ${purpose} scores`, 'Route only distillation to teachers and RL to its reference.');
   };

@@ -10,6 +10,8 @@ export interface ScoringRequest {
   readonly stage: string;
   readonly purpose: 'teacher' | 'reference';
   readonly episodes: readonly string[];
+  /** Whose settings hold. */
+  readonly step: number;
 }
 
 export interface EpisodeScoring {

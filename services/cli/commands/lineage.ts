@@ -34,7 +34,8 @@ async function lineage(deps: CliDeps, stores: Stores, name: string, options: Opt
     const hashes = isEpisode || !/^(sha256:)?[0-9a-f]{4,}$/.test(name) ? [] : findWeights(shallow, name);
     if (!isEpisode && hashes.length === 0) continue;
     if (hashes.length > 1) throw ambiguous(name, hashes);
-    print(deps, run, traced((await readRun(stores, run, 'episodes')).view, isEpisode ? null : (hashes[0] ?? ''), name), options);
+    const { view } = await readRun(stores, run, 'episodes');
+    print(deps, titleOf(run, view), traced(view, isEpisode ? null : (hashes[0] ?? ''), name), options);
     return;
   }
   throw new StemmaError('gateway', 'NOT_FOUND', `no run knows weights or an episode named '${name}'`,
@@ -54,6 +55,10 @@ function traced(view: RunView, weightsHash: string | null, name: string): Traced
     if (found !== undefined) return { kind: 'weights', lineage: found };
   }
   throw new StemmaError('log', 'NOT_FOUND', `'${name}' has no lineage`, 'Check the name.');
+}
+
+function titleOf(run: string, { run: { forked } }: RunView): string {
+  return forked === undefined ? run : `${run}, forked from run ${forked.parentRun} at ${forked.stage} step ${forked.step}`;
 }
 
 function print(deps: CliDeps, run: string, found: Traced, options: Options): void {

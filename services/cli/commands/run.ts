@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { StemmaError } from '../../../core/errors.js';
 import type { Recipe } from '../../../core/recipe/recipe.js';
 import { recipeNotes } from '../../../core/recipe/validate.js';
 import { loadRecipe } from '../../runtime/recipe-schema.js';
@@ -10,6 +9,7 @@ import { seedValue } from '../option-values.js';
 import type { Controls } from '../platform.js';
 import { chooseRun } from '../resume.js';
 import { runHere } from '../run-here.js';
+import { runningPlatform } from '../running-platform.js';
 import { withStores } from '../with-stores.js';
 
 interface Options {
@@ -35,15 +35,6 @@ async function run(deps: CliDeps, recipeName: string, options: Options): Promise
   if (controls !== null) return submit(deps, { controls, recipe, recipeName, options });
   const code = await runHere(deps, { recipe, recipeName, ...options });
   if (code !== 0) throw new Exit(code);
-}
-
-async function runningPlatform(deps: CliDeps): Promise<Controls | null> {
-  try {
-    return await (await deps.doors()).connect(deps.config());
-  } catch (error) {
-    if (error instanceof StemmaError && error.code === 'UNAVAILABLE') return null;
-    throw error;
-  }
 }
 
 interface Submission {

@@ -71,7 +71,7 @@ describe('teacher scoring', () => {
     const run = await rolledOut('routed');
     const scorer = new TableScorer();
     const episodes = named(['search', 'tools']);
-    const answers = await create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', episodes });
+    const answers = await create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', step: 1, episodes });
     expect(answers.map(({ episode }) => episode)).toEqual(episodes);
     expect([...scorer.loaded.keys()].sort()).toEqual(['teacher-search', 'teacher-tools']);
     expect(scorer.calls.map(({ weightsHash, samples }) => `${weightsHash} ${samples.length}`))
@@ -88,7 +88,7 @@ describe('teacher scoring', () => {
   test('what is recorded is returned, not made again', async () => {
     const run = await rolledOut('again');
     const scorer = new TableScorer();
-    const request = { run, stage: STAGE, purpose: 'teacher' as const, episodes: named(['tools']) };
+    const request = { run, stage: STAGE, purpose: 'teacher' as const, step: 1, episodes: named(['tools']) };
     const first = await create(scorer).scoreEpisodes(request);
     const calls = scorer.calls.length;
     expect(await create(scorer).scoreEpisodes(request)).toEqual(first);
@@ -99,7 +99,7 @@ describe('teacher scoring', () => {
 
   test('interrupted between two episodes of a chunk, it makes the same table again', async () => {
     const run = await rolledOut('interrupted');
-    const request = { run, stage: STAGE, purpose: 'reference' as const, episodes: named(['search']).slice(0, 10) };
+    const request = { run, stage: STAGE, purpose: 'reference' as const, step: 1, episodes: named(['search']).slice(0, 10) };
     const whole = await create(new TableScorer()).scoreEpisodes({ ...request, run: await rolledOut('uninterrupted') });
     const log = await bench.logs.open(run, 'write');
     let records = 3;
@@ -115,15 +115,15 @@ describe('teacher scoring', () => {
   test('a domain routed to none is left out; one without a route is an error', async () => {
     const run = await rolledOut('none');
     const scorer = new TableScorer();
-    const answers = await create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', episodes: ['instruction.0', 'tools.0'] });
+    const answers = await create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', step: 1, episodes: ['instruction.0', 'tools.0'] });
     expect(answers[0]).toEqual({ episode: 'instruction.0' });
     expect(answers[1]?.scored).toBeDefined();
-    await expect(create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', episodes: ['science.0'] })).rejects.toMatchObject({ code: 'INVALID' });
+    await expect(create(scorer).scoreEpisodes({ run, stage: STAGE, purpose: 'teacher', step: 1, episodes: ['science.0'] })).rejects.toMatchObject({ code: 'INVALID' });
   });
 
   test('an episode that has not ended cannot be scored', async () => {
     await bench.newRun('owed');
-    await expect(create(new TableScorer()).scoreEpisodes({ run: 'owed', stage: STAGE, purpose: 'reference', episodes: ['tools.0'] }))
+    await expect(create(new TableScorer()).scoreEpisodes({ run: 'owed', stage: STAGE, purpose: 'reference', step: 1, episodes: ['tools.0'] }))
       .rejects.toMatchObject({ code: 'INVALID', message: expect.stringContaining('owed') as string });
   });
 
@@ -131,7 +131,7 @@ describe('teacher scoring', () => {
     const run = await rolledOut('outage');
     const scorer = new TableScorer();
     scorer.failures.push(away(), away());
-    const request = { run, stage: STAGE, purpose: 'reference' as const, episodes: ['tools.0'] };
+    const request = { run, stage: STAGE, purpose: 'reference' as const, step: 1, episodes: ['tools.0'] };
     expect((await create(scorer).scoreEpisodes(request))[0]?.scored).toBeDefined();
     scorer.failures.push(...Array.from({ length: 50 }, away));
     await expect(create(scorer, { scorerPatienceMs: 60 }).scoreEpisodes({ ...request, episodes: ['tools.1'] })).rejects.toMatchObject({ code: 'UNAVAILABLE', retriable: true });
@@ -143,7 +143,7 @@ describe('teacher scoring', () => {
     const scorer = new TableScorer();
     const bad = trajectoryOf(await bench.state(run, 'tools.2')).tokens;
     scorer.refuses = ({ samples }) => (samples.some(({ tokens }) => String(tokens) === String(bad)) ? 'not finite' : undefined);
-    const request = { run, stage: STAGE, purpose: 'reference' as const, episodes: ['tools.1', 'tools.2', 'tools.3'] };
+    const request = { run, stage: STAGE, purpose: 'reference' as const, step: 1, episodes: ['tools.1', 'tools.2', 'tools.3'] };
     const answers = await create(scorer).scoreEpisodes(request);
     expect(answers.map(({ failure }) => failure)).toEqual([undefined, 'not finite', undefined]);
     expect((await bench.state(run, 'tools.2')).scoreFailures.get('reference/reference')).toBe('not finite');
@@ -160,7 +160,7 @@ describe('teacher scoring', () => {
     const server = await serveTeacherScoring(local);
     const client = teacherScoringClient(server.address);
     try {
-      const request = { run, stage: STAGE, purpose: 'teacher' as const, episodes: ['search.0', 'instruction.0', 'tools.0'] };
+      const request = { run, stage: STAGE, purpose: 'teacher' as const, step: 1, episodes: ['search.0', 'instruction.0', 'tools.0'] };
       expect(await client.scoreEpisodes(request)).toEqual(await local.scoreEpisodes(request));
       await expect(client.scoreEpisodes({ ...request, episodes: ['science.0'] })).rejects.toMatchObject({ boundary: 'scorer', code: 'INVALID', remedy: 'Name one.' });
       await expect(client.scoreEpisodes({ ...request, purpose: 'praise' as 'teacher' })).rejects.toMatchObject({ code: 'INVALID' });

@@ -19,7 +19,7 @@ describe('amended settings', () => {
 
   it('are refused where they cannot hold', () => {
     expect(amendmentProblem(undefined, 'x', 1)).toMatch(/no such stage/);
-    for (const path of ['steps', 'kind', 'sva.topK', 'init']) expect(amendmentProblem(distill, path, 1)).toMatch(/fixed/);
+    for (const path of ['steps', 'kind', 'evaluate', 'init']) expect(amendmentProblem(distill, path, 1)).toMatch(/fixed/);
     expect(amendmentProblem(distill, 'optimizer.surprise', 1)).toMatch(/no setting/);
     expect(amendmentProblem(distill, 'optimizer.learningRate', '1')).toMatch(/number, not a string/);
     expect(amendmentProblem(distill, 'optimizer.learningRate', 1e-4)).toBeUndefined();
