@@ -6,6 +6,7 @@ const TIERS: readonly [name: string, testTimeoutMs: number, parallel: boolean][]
   ['golden', 20_000, true],
   ['contract', 30_000, true],
   ['replay', 60_000, true],
+  ['simulation', 120_000, true],
   ['integration', 180_000, false],
   ['e2e', 600_000, false],
   ['faults', 600_000, false],

@@ -2,6 +2,7 @@
 //   npm test                                 all tiers
 //   npm run test:unit -- core/log            one tier, only files whose path contains core/log
 //   node deploy/run-tests.mjs unit golden    some tiers
+//   npm run test:simulation -- --schedules 100000 --first-seed 1
 // A tier whose component cannot be had here is skipped, counted and named; with CI=true that is a failure.
 import { join } from 'node:path';
 import { nodeVersionProblem } from './setup/versions.mjs';
@@ -11,7 +12,7 @@ import { nodeVersionProblem } from './setup/versions.mjs';
 
 /** The tiers of a group share one vitest process. @type {readonly { parallel: boolean, tiers: readonly Tier[] }[]} */
 const GROUPS = [
-  { parallel: true, tiers: ['unit', 'golden', 'contract', 'replay'].map((name) => ({ name, needs: [] })) },
+  { parallel: true, tiers: ['unit', 'golden', 'contract', 'replay', 'simulation'].map((name) => ({ name, needs: [] })) },
   { parallel: false, tiers: [{ name: 'kernels', needs: ['python'] }] },
   ...['integration', 'e2e', 'faults'].map((name) => ({ parallel: false, tiers: [{ name, needs: /** @type {Part[]} */ (['compile', 'python', 'temporal']) }] })),
 ];
@@ -32,6 +33,7 @@ process.exit(await main(process.argv.slice(2)).catch(explain));
 
 /** @param {string[]} args @returns {Promise<number>} the exit code */
 async function main(args) {
+  args = takeOptions(args);
   const names = GROUPS.flatMap(({ tiers }) => tiers.map((tier) => tier.name));
   const wanted = args.filter((arg) => names.includes(arg));
   const filters = args.filter((arg) => !names.includes(arg));
@@ -51,6 +53,18 @@ async function main(args) {
   const { lines, exitCode } = summary(counts);
   console.log(`\n${lines.join('\n')}`);
   return exitCode;
+}
+
+/** Options of single tiers become variables of their tests. @param {string[]} args @returns {string[]} the rest */
+function takeOptions(args) {
+  const variables = new Map([['--schedules', 'STEMMA_TEST_SCHEDULES'], ['--first-seed', 'STEMMA_TEST_FIRST_SEED']]);
+  const rest = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const variable = variables.get(/** @type {string} */ (args[at]));
+    if (variable === undefined) rest.push(/** @type {string} */ (args[at]));
+    else process.env[variable] = args[(at += 1)] ?? '';
+  }
+  return rest;
 }
 
 /** @param {string} tier @param {string[]} reasons */

@@ -156,8 +156,10 @@ async function recordScores(deps: TeacherScoringDeps, { run, purpose }: ScoringR
   deps.metrics.failed(purpose, missing.length - scored.length);
 }
 
-function recordScore(stream: ClaimedStream<EpisodeState>, purpose: string, { subject, fact }: Missing): Promise<void> {
-  return 'scored' in fact
-    ? stream.record({ $case: 'episodeScored', value: fact.scored })
-    : stream.record({ $case: 'scoreFailed', value: { purpose, scorerWeightsHash: subject.route.weightsHash, reason: fact.failure } });
+async function recordScore(stream: ClaimedStream<EpisodeState>, purpose: string, { subject, fact }: Missing): Promise<void> {
+  await stream.record('scored' in fact
+    ? { $case: 'episodeScored', value: fact.scored }
+    : { $case: 'scoreFailed', value: { purpose, scorerWeightsHash: subject.route.weightsHash, reason: fact.failure } });
+  // A batch is closed on the answer: it must name scores that count.
+  await stream.assertHeld();
 }

@@ -59,6 +59,8 @@ export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, wor
     ref, context, run, stage, recipe, parent,
     recipeAt: (r, step) => stageAt(r, step, run.amendments),
   });
+  // A claim that was given up may land late, and then what was recorded since does not count: only what counts is reported.
+  await stage.assertHeld();
   cache.set(cacheKey(ref), stage);
   return result;
 }
