@@ -1,4 +1,4 @@
-// `npm run quickstart -- …` and `npm run stemma -- …`: set-up, then the command line of the project, in this same process,
+// `npm run quickstart -- …`, `npm run kafka -- …` and `npm run stemma -- …`: set-up, then the command line of the project, in this same process,
 // so that signals, exit code and terminal are its own. Works on a fresh clone, before `npm ci`.
 import { pathToFileURL } from 'node:url';
 import { nodeVersionProblem, platformProblem } from './setup/versions.mjs';
@@ -11,8 +11,10 @@ if (problem !== null) {
 
 const { explain, setUp } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
+/** A broker needs no Python and no Temporal; nothing else needs Java. @type {import('./setup/run.mjs').Part[] | undefined} */
+const parts = process.argv[2] === 'kafka' ? ['packages', 'generate', 'compile', 'kafka'] : undefined;
 try {
-  await setUp();
+  await setUp(parts);
 } catch (error) {
   process.exit(explain(error));
 }

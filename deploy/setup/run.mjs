@@ -3,6 +3,7 @@ import { killCommands } from './command.mjs';
 import { SetupFailure } from './failure.mjs';
 import { STATE, TOOLCHAIN } from './layout.mjs';
 import { withLock } from './lock.mjs';
+import { prepareKafka } from './kafka-step.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
 import { generatePython, preparePython } from './python-steps.mjs';
@@ -11,12 +12,14 @@ import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
 /** @import { Tool } from './python-steps.mjs' */
-/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'lint'} Part */
-/** @typedef {{ node?: string, python?: string, temporal?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
 /** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
 
-/** What a run needs; `lint` is for `npm run check` only. @type {readonly Part[]} */
+/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests: users bring their own brokers. @type {readonly Part[]} */
 export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
+/** @type {readonly Part[]} */
+const EXTRA = ['kafka', 'lint'];
 
 /**
  * @param {readonly Part[]} parts
@@ -39,7 +42,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
-  /** @type {Partial<Record<'python' | 'temporal' | 'lint', Tool>>} */
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java', Tool>>} */
   const tools = {};
   const undo = onSignals();
   const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
@@ -55,6 +58,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       }),
       attempt('lint', async () => { tools.lint = await preparePython(progress, 'requirements-lint'); }),
       attempt('temporal', async () => { tools.temporal = await prepareTemporal(progress); }),
+      attempt('kafka', async () => { Object.assign(tools, await prepareKafka(progress)); }),
     ]);
     for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
     return writeToolchain(tools);
@@ -71,7 +75,7 @@ export async function setUp(parts = ALL, mayFail = []) {
 
 /**
  * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
- * @param {Partial<Record<'python' | 'temporal' | 'lint', Tool>>} tools @returns {Toolchain}
+ * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java', Tool>>} tools @returns {Toolchain}
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
@@ -79,7 +83,7 @@ function writeToolchain(tools) {
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {
-    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal'} */ (name);
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka'} */ (name);
     toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
     toolchain.sources[key] = tool.source;
     if (key !== 'ruff') toolchain.versions[key] = tool.version;
@@ -116,9 +120,9 @@ export function explain(error) {
 export async function runSetupCommand(args) {
   const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
   const parts = /** @type {readonly Part[]} */ (only === undefined ? ALL : only.split(','));
-  const unknown = parts.find((part) => part !== 'lint' && !ALL.includes(part));
+  const unknown = parts.find((part) => !EXTRA.includes(part) && !ALL.includes(part));
   if (unknown !== undefined) {
-    process.stderr.write(`--only: there is no part "${unknown}"; there are ${[...ALL, 'lint'].join(', ')}\n`);
+    process.stderr.write(`--only: there is no part "${unknown}"; there are ${[...ALL, ...EXTRA].join(', ')}\n`);
     return 1;
   }
   try {

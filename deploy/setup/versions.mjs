@@ -4,6 +4,8 @@ export const NODE_MINIMUM = '20.19';
 export const PYTHON_MINIMUM = '3.11';
 export const PYTHON_MAXIMUM = '3.13';
 export const TEMPORAL_CLI = '1.5.1';
+export const KAFKA = '4.1.1';
+export const JAVA_MINIMUM = 17;
 const TEMPORAL_SERVER_MINIMUM = '1.29';
 
 /** @param {string} a @param {string} b compares major.minor only @returns {number} */
@@ -31,6 +33,13 @@ export function temporalVersionProblem(printed) {
   if (server === undefined) return `it does not say which server it holds (${printed.trim().slice(0, 80) || 'no output'})`;
   if (compareMinor(server, TEMPORAL_SERVER_MINIMUM) >= 0) return null;
   return `its server is ${server}, at least ${TEMPORAL_SERVER_MINIMUM} is needed`;
+}
+
+/** @param {string} printed what `java -version` prints: `openjdk version "17.0.15" 2025-04-15 …` @returns {string | null} */
+export function javaVersionProblem(printed) {
+  const major = /version "(\d+)/.exec(printed)?.[1];
+  if (major === undefined) return `it does not say which Java it is (${printed.trim().slice(0, 80) || 'no output'})`;
+  return Number(major) >= JAVA_MINIMUM ? null : `it is Java ${major}, at least ${JAVA_MINIMUM} is needed`;
 }
 
 /** @param {string} platform process.platform @returns {string | null} */

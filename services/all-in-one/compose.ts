@@ -1,4 +1,4 @@
-/** Every service of the recipe in one process over one embedded log: stores, sidecar, adapters and the activities that Temporal calls. */
+/** Every service of the recipe in one process over one log: stores, sidecar, adapters and the activities that Temporal calls. */
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,6 @@ import type { Registry } from 'prom-client';
 import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
 import { openDirectoryBlobs } from '../adapters/blob/directory.js';
-import { openEmbeddedLogs } from '../adapters/log/embedded.js';
 import { sidecarSampler } from '../adapters/sampler/sidecar.js';
 import { sidecarScorer } from '../adapters/scorer/sidecar.js';
 import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
@@ -19,6 +18,7 @@ import { createRolloutMetrics } from '../rollout/metrics.js';
 import { createRolloutActivities } from '../rollout/rollout-shard.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
+import { openLogs } from '../runtime/open-logs.js';
 import { createRunContexts, type RunContexts } from '../runtime/run-context.js';
 import { startSidecar, type SidecarProcess } from '../runtime/sidecar-process.js';
 import { teacherScoringClient } from '../teacher-scoring/client.js';
@@ -57,7 +57,7 @@ export interface ComposeOptions {
 export async function composeServices({ config, logger, registry, heartbeat }: ComposeOptions): Promise<Services> {
   const blobsDirectory = join(config.home, 'blobs');
   await mkdir(blobsDirectory, { recursive: true });
-  const logs = await openEmbeddedLogs(join(config.home, 'log'));
+  const logs = await openLogs(config, logger);
   const blobs = await openDirectoryBlobs(blobsDirectory);
   const sidecar = await startSidecar({
     python: config.tools.python, kernelsDirectory: join(config.packageRoot, 'kernels'), blobsDirectory,

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import { openDirectoryBlobs } from '../adapters/blob/directory.js';
-import { openEmbeddedLogs } from '../adapters/log/embedded.js';
 import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
 import type { Compute, Controls, Doors, Stores } from '../cli/platform.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Config } from '../runtime/config.js';
+import { openLogs } from '../runtime/open-logs.js';
 import { isAlive } from '../runtime/process-alive.js';
 import { startSidecar } from '../runtime/sidecar-process.js';
 import { DOOR_FILE, openPlatform } from './platform.js';
@@ -17,7 +17,7 @@ export const doors: Doors = { openPlatform, openStores, connect, openCompute };
 
 async function openStores(config: Config): Promise<Stores> {
   await mkdir(join(config.home, 'blobs'), { recursive: true });
-  const logs = await openEmbeddedLogs(join(config.home, 'log'));
+  const logs = await openLogs(config);
   const blobs = await openDirectoryBlobs(join(config.home, 'blobs'));
   return { logs, blobs, close: () => logs.close() };
 }

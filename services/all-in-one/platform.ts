@@ -86,7 +86,7 @@ function troubleReporter({ logger, onTrouble }: PlatformOptions): (activity: str
 function takeHome(home: string): FileLock {
   return takeFileLock(join(home, 'platform.lock'), (cause) =>
     new StemmaError('setup', 'LOCKED', `${home} is in use by another Stemma process`,
-      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port for several processes once that adapter is there.', cause));
+      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port with homes of their own.', cause));
 }
 
 /** A run is followed from its first activity on, or, after a restart, from the look at unfinished runs. */

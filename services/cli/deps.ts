@@ -8,7 +8,8 @@ export interface CliDeps {
   /** Loaded when a command needs it: `--help` must not wait for gRPC and Temporal. */
   readonly doors: () => Promise<Doors>;
   readonly terminal: Terminal;
-  readonly config: () => Config;
+  /** Settings given here are stronger than those of the environment. */
+  readonly config: (settings?: { readonly [name: string]: string }) => Config;
   readonly listenForShutdown: (spec: ShutdownSpec) => Shutdown;
   /** Monotonic. */
   readonly nowMs: () => number;

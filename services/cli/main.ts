@@ -9,7 +9,7 @@ import { processTerminal } from './terminal.js';
 const code = await runCli({
   doors: async () => (await import('../all-in-one/doors.js')).doors,
   terminal: processTerminal(),
-  config: () => readConfig(),
+  config: (settings) => readConfig(undefined, settings),
   listenForShutdown,
   nowMs: () => performance.now(),
   newId: () => randomUUID(),

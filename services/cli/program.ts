@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { amendCommand, steeringCommands } from './commands/control.js';
 import { forkCommand } from './commands/fork.js';
 import { exportCommand } from './commands/export.js';
+import { kafkaCommand } from './commands/kafka.js';
 import { lineageCommand } from './commands/lineage.js';
 import { quickstartCommand } from './commands/quickstart.js';
 import { replayCommand } from './commands/replay.js';
@@ -13,7 +14,18 @@ import { verifyCommand } from './commands/verify.js';
 import { watchCommand } from './commands/watch.js';
 import type { CliDeps } from './deps.js';
 
-export function createProgram(deps: CliDeps): Command {
+/** `--log` is an option of every command that looks at events, and stronger than STEMMA_LOG. */
+function withLogOption(command: Command, choose: (log: string) => void): Command {
+  return command.option('--log <url>', 'where the events are: kafka://host:port[,host:port] (default: STEMMA_LOG, else embedded)')
+    .hook('preAction', (_, called) => {
+      const { log } = called.opts<{ log?: string }>();
+      if (log !== undefined) choose(log);
+    });
+}
+
+export function createProgram(outer: CliDeps): Command {
+  let log: string | undefined;
+  const deps: CliDeps = { ...outer, config: () => outer.config(log === undefined ? {} : { STEMMA_LOG: log }) };
   const program = new Command('stemma')
     .description('Trains agents by SFT, domain teachers and multi-teacher distillation; every fact of a run is an event in a durable log.')
     .option('--verbose', 'stacks and causes of errors', false)
@@ -24,6 +36,7 @@ export function createProgram(deps: CliDeps): Command {
     ...steeringCommands(deps), amendCommand(deps),
     replayCommand(deps), verifyCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps),
   ];
-  for (const command of commands) program.addCommand(command.exitOverride().copyInheritedSettings(program));
+  for (const command of commands) withLogOption(command, (url) => { log = url; });
+  for (const command of [...commands, kafkaCommand(deps)]) program.addCommand(command.exitOverride().copyInheritedSettings(program));
   return program.exitOverride();
 }

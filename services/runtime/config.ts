@@ -10,6 +10,21 @@ import { packageRoot } from './package-root.js';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Where the events are. */
+export type LogSetting =
+  | { readonly kind: 'embedded' }
+  | { readonly kind: 'kafka'; readonly brokers: readonly string[]; readonly security: KafkaSecurity };
+
+/** How this process shows a Kafka cluster who it is; the password stays in its file until it is needed. */
+export interface KafkaSecurity {
+  readonly tls: boolean;
+  /** PEM; '' is what Node trusts. */
+  readonly caFile: string;
+  readonly sasl: 'none' | 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly user: string;
+  readonly passwordFile: string;
+}
+
 export interface Config {
   readonly packageRoot: string;
   /** Logs, blobs, Temporal's database, reports: everything a run leaves behind. Absolute. */
@@ -22,8 +37,9 @@ export interface Config {
   readonly device: 'cpu' | 'cuda';
   /** 0: any free port, printed at start. All listen on loopback. */
   readonly ports: { readonly gateway: number; readonly metrics: number; readonly temporal: number; readonly temporalUi: number };
-  /** Executables that set-up found or built; '' where set-up has not run. */
-  readonly tools: { readonly python: string; readonly temporal: string };
+  readonly log: LogSetting;
+  /** What set-up found or built: executables, and the folder of Kafka's jar files; '' where set-up has not run. */
+  readonly tools: { readonly python: string; readonly temporal: string; readonly java: string; readonly kafka: string };
 }
 
 type Environment = { readonly [name: string]: string | undefined };
@@ -66,32 +82,65 @@ const TESTS_OWN = 'STEMMA_TEST_';
 
 const KNOWN = [
   'STEMMA_HOME', 'STEMMA_LOG_LEVEL', 'STEMMA_LOG_FILE', 'STEMMA_THREADS', 'STEMMA_DEVICE', 'STEMMA_GATEWAY_PORT', 'STEMMA_METRICS_PORT',
-  'STEMMA_TEMPORAL_PORT', 'STEMMA_TEMPORAL_UI_PORT', 'STEMMA_TOOLCHAIN', 'STEMMA_PYTHON', 'STEMMA_TEMPORAL',
+  'STEMMA_TEMPORAL_PORT', 'STEMMA_TEMPORAL_UI_PORT', 'STEMMA_TOOLCHAIN', 'STEMMA_PYTHON', 'STEMMA_TEMPORAL', 'STEMMA_JAVA', 'STEMMA_KAFKA',
+  'STEMMA_LOG', 'STEMMA_KAFKA_TLS', 'STEMMA_KAFKA_CA_FILE', 'STEMMA_KAFKA_SASL', 'STEMMA_KAFKA_USER', 'STEMMA_KAFKA_PASSWORD_FILE',
 ];
 
+const BROKER = /^[A-Za-z0-9.-]+:\d{1,5}$/;
+
+/** What `--log` and STEMMA_LOG may be. Null for anything else. */
+function brokersOf(url: string): string[] | null {
+  const brokers = url.startsWith('kafka://') ? url.slice('kafka://'.length).split(',') : [];
+  return brokers.length > 0 && brokers.every((broker) => BROKER.test(broker) && Number(broker.slice(broker.lastIndexOf(':') + 1)) <= 65_535) ? brokers : null;
+}
+
+function readLog(reader: Reader, absolute: (path: string) => string): LogSetting {
+  const url = reader.text('STEMMA_LOG', '');
+  const caFile = reader.text('STEMMA_KAFKA_CA_FILE', '');
+  const passwordFile = reader.text('STEMMA_KAFKA_PASSWORD_FILE', '');
+  const security: KafkaSecurity = Object.freeze({
+    tls: reader.choice('STEMMA_KAFKA_TLS', 'off', ['off', 'on'] as const) === 'on',
+    caFile: caFile === '' ? '' : absolute(caFile),
+    sasl: reader.choice('STEMMA_KAFKA_SASL', 'none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'] as const),
+    user: reader.text('STEMMA_KAFKA_USER', ''),
+    passwordFile: passwordFile === '' ? '' : absolute(passwordFile),
+  });
+  if (security.sasl !== 'none' && (security.user === '' || passwordFile === '')) {
+    reader.problems.push(`STEMMA_KAFKA_SASL: ${security.sasl} needs STEMMA_KAFKA_USER and STEMMA_KAFKA_PASSWORD_FILE`);
+  }
+  if (url === '' || url === 'embedded') return Object.freeze({ kind: 'embedded' });
+  const brokers = brokersOf(url);
+  if (brokers === null) {
+    reader.problems.push(`STEMMA_LOG: expected kafka://host:port[,host:port …] or embedded, got '${url}'`);
+    return Object.freeze({ kind: 'embedded' });
+  }
+  return Object.freeze({ kind: 'kafka', brokers, security });
+}
+
 /** What set-up wrote: paths of the tools it found or built. A missing file is a set-up that has not run. */
-function readToolchain(file: string, problems: string[]): { python: string; temporal: string } {
+function readToolchain(file: string, problems: string[]): Config['tools'] {
+  const none = { python: '', temporal: '', java: '', kafka: '' };
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOENT') problems.push(`${file}: cannot be read (${code ?? String(error)})`);
-    return { python: '', temporal: '' };
+    return none;
   }
   try {
-    const parsed = JSON.parse(text) as { python?: unknown; temporal?: unknown } | null;
+    const parsed = JSON.parse(text) as Partial<Record<keyof Config['tools'], unknown>> | null;
     const path = (value: unknown): string => (typeof value === 'string' ? value : '');
-    return { python: path(parsed?.python), temporal: path(parsed?.temporal) };
+    return { python: path(parsed?.python), temporal: path(parsed?.temporal), java: path(parsed?.java), kafka: path(parsed?.kafka) };
   } catch {
     problems.push(`${file}: not JSON; delete it and run \`npm run setup\``);
-    return { python: '', temporal: '' };
+    return none;
   }
 }
 
 /** Throws one StemmaError('setup', 'INVALID') that lists every problem on a line of its own. */
-export function readConfig(environment: Environment = process.env): Config {
-  const reader = new Reader(environment);
+export function readConfig(environment: Environment = process.env, stronger: Environment = {}): Config {
+  const reader = new Reader({ ...environment, ...stronger });
   const root = packageRoot();
   reader.refuseUnknown(KNOWN);
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(root, path));
@@ -112,7 +161,10 @@ export function readConfig(environment: Environment = process.env): Config {
     tools: Object.freeze({
       python: reader.text('STEMMA_PYTHON', toolchain.python),
       temporal: reader.text('STEMMA_TEMPORAL', toolchain.temporal),
+      java: reader.text('STEMMA_JAVA', toolchain.java),
+      kafka: reader.text('STEMMA_KAFKA', toolchain.kafka),
     }),
+    log: readLog(reader, absolute),
   };
   if (reader.problems.length > 0) {
     const title = `${reader.problems.length} problem${reader.problems.length === 1 ? '' : 's'} in the environment's settings`;

@@ -1,9 +1,8 @@
 /** One commit of many appends: each append is in it as a whole or not at all. */
-import { isDeepStrictEqual } from 'node:util';
-import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
-import { decodeEvent, logError } from './embedded-file.js';
+import { logError } from './embedded-file.js';
+import { prepareInsert } from './embedded-insert.js';
 import { toWire, type CommitGroup, type WireError } from './embedded-protocol.js';
 
 const ID_BYTES = 16;
@@ -11,7 +10,7 @@ const ID_BYTES = 16;
 export type Commit = (group: CommitGroup) => readonly (WireError | null)[];
 
 export function prepareCommit(db: Database.Database, file: string): Commit {
-  const insertGroup = prepareInsert(db);
+  const insertGroup = prepareGroup(db, file);
   let broken: WireError | null = null;
   return (group) => {
     if (broken !== null) return Array.from(group.counts, () => broken);
@@ -26,46 +25,24 @@ export function prepareCommit(db: Database.Database, file: string): Commit {
   };
 }
 
-interface StreamEnd {
-  readonly id: number | bigint;
-  next: number;
-}
-
-function prepareInsert(db: Database.Database): Commit {
-  const findStream = db.prepare<[string], { id: number; next: number }>(
-    'SELECT id, (SELECT coalesce(max(position), -1) + 1 FROM events WHERE stream = streams.id) AS next FROM streams WHERE name = ?');
-  const addStream = db.prepare('INSERT INTO streams(name) VALUES (?)');
-  const insert = db.prepare('INSERT INTO events(stream, position, id, crc, event) VALUES (?, ?, ?, ?, ?) ON CONFLICT(stream, id) DO NOTHING');
-  const stored = db.prepare<[number | bigint, Uint8Array], Uint8Array>('SELECT event FROM events WHERE stream = ? AND id = ?').pluck();
-  // Within one commit only: memory must not grow with the number of streams.
-  const ends = new Map<string, StreamEnd>();
-
-  function endOf(stream: string): StreamEnd {
-    const known = ends.get(stream) ?? findStream.get(stream) ?? { id: addStream.run(stream).lastInsertRowid, next: 0 };
-    ends.set(stream, known);
-    return known;
-  }
-
-  function insertEvent(group: CommitGroup, index: number, bytes: Uint8Array): void {
-    const end = endOf(group.streams[index]!);
-    const id = group.ids.subarray(index * ID_BYTES, (index + 1) * ID_BYTES);
-    const { changes } = insert.run(end.id, end.next, id, crc32(bytes), bytes);
-    if (changes === 1) end.next += 1;
-    else refuseAltered(stored.get(end.id, id)!, bytes);
-  }
+function prepareGroup(db: Database.Database, file: string): Commit {
+  const { insert, reset } = prepareInsert(db, file);
 
   // Nested, better-sqlite3 makes this a savepoint.
   const insertAppend = db.transaction((group: CommitGroup, from: number, to: number, offset: number) => {
     let at = offset;
     for (let index = from; index < to; index += 1) {
       const next = at + group.lengths[index]!;
-      insertEvent(group, index, group.bytes.subarray(at, next));
+      insert({
+        stream: group.streams[index]!, id: group.ids.subarray(index * ID_BYTES, (index + 1) * ID_BYTES),
+        event: group.bytes.subarray(at, next), cursor: null,
+      });
       at = next;
     }
   });
 
   return db.transaction((group: CommitGroup) => {
-    ends.clear();
+    reset();
     let from = 0;
     let offset = 0;
     return Array.from(group.counts, (count) => {
@@ -78,19 +55,9 @@ function prepareInsert(db: Database.Database): Commit {
         return null;
       } catch (error) {
         if (!(error instanceof StemmaError)) throw error;
-        ends.clear();
+        reset();
         return toWire(error);
       }
     });
   }).immediate;
-}
-
-/** recordedAt and seq may differ when a fact is written again; the fact may not. */
-function refuseAltered(storedBytes: Uint8Array, bytes: Uint8Array): void {
-  const before = decodeEvent(storedBytes);
-  const again = decodeEvent(bytes);
-  if (isDeepStrictEqual(before.payload, again.payload)) return;
-  throw new StemmaError('log', 'HASH_MISMATCH',
-    `event ${again.id} (${again.payload?.$case ?? 'empty'}) is in ${again.stream} with another payload`,
-    'One key names one fact: read the stream back and go on from what it says.');
 }

@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import { StemmaError } from '../../../core/errors.js';
 import { loadRecipe } from '../../runtime/recipe-schema.js';
 import type { CliDeps } from '../deps.js';
 import { Exit } from '../failure.js';
@@ -11,7 +10,6 @@ interface Options {
   readonly seed: number;
   readonly fresh: boolean;
   readonly json: boolean;
-  readonly log?: string;
 }
 
 export function quickstartCommand(deps: CliDeps): Command {
@@ -21,21 +19,11 @@ export function quickstartCommand(deps: CliDeps): Command {
     .option('--seed <n>', 'the recipe seed', seedValue, 1)
     .option('--fresh', 'start a new run, whatever is unfinished', false)
     .option('--json', 'progress on stderr, one JSON line on stdout at the end', false)
-    .option('--log <url>', 'kafka://host:port instead of the embedded log')
     .action((options: Options) => quickstart(deps, options));
 }
 
 async function quickstart(deps: CliDeps, options: Options): Promise<void> {
-  refuseForeignLog(options.log);
   const recipe = await loadRecipe(options.recipe);
   const code = await runHere(deps, { recipe, recipeName: options.recipe, seed: options.seed, fresh: options.fresh, json: options.json });
   if (code !== 0) throw new Exit(code);
-}
-
-function refuseForeignLog(log: string | undefined): void {
-  if (log === undefined) return;
-  const known = /^kafka:\/\/[^/]+$/.test(log);
-  throw new StemmaError('log', 'UNSUPPORTED',
-    known ? `--log ${log}: this version has no Kafka adapter yet` : `--log ${log}: expected kafka://host:port`,
-    'Leave --log out: the embedded log is the default and loses nothing.');
 }

@@ -21,7 +21,7 @@ describe('readConfig', () => {
     const config = readConfig({ STEMMA_TOOLCHAIN: join(directory, 'none.json') });
     expect(config).toMatchObject({
       home: join(packageRoot(), '.stemma'), logLevel: 'info', logFile: '', threads: 2, device: 'cpu',
-      ports: { gateway: 0, metrics: 0, temporal: 0, temporalUi: 0 }, tools: { python: '', temporal: '' },
+      ports: { gateway: 0, metrics: 0, temporal: 0, temporalUi: 0 }, tools: { python: '', temporal: '', java: '', kafka: '' }, log: { kind: 'embedded' },
     });
     expect(Object.isFrozen(config) && Object.isFrozen(config.ports) && Object.isFrozen(config.tools)).toBe(true);
   });

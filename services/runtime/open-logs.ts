@@ -1,0 +1,39 @@
+/** The one place that maps the setting to a log: everything that reads or writes events opens it here. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
+import { StemmaError } from '../../core/errors.js';
+import type { RunLogs } from '../../core/ports.js';
+import { openEmbeddedLogs } from '../adapters/log/embedded.js';
+import { openKafkaLogs, type KafkaOptions } from '../adapters/log/kafka.js';
+import type { Config, KafkaSecurity } from './config.js';
+import type { Logger } from './logger.js';
+
+export interface OpenLogs extends RunLogs {
+  close(): Promise<void>;
+}
+
+/** `index`: the folder under the home where a Kafka log keeps what it reads from; may be shared by processes of one machine. */
+export async function openLogs(config: Pick<Config, 'home' | 'log'>, logger?: Logger, index = 'index'): Promise<OpenLogs> {
+  const { home, log } = config;
+  if (log.kind === 'embedded') return openEmbeddedLogs(join(home, 'log'));
+  return openKafkaLogs({
+    brokers: log.brokers, indexDirectory: join(home, index), ...(await credentials(log.security)),
+    // Its errors are retries in progress; what comes of them is thrown.
+    onLog: (level, message) => logger?.debug({ level }, message),
+  });
+}
+
+async function credentials({ tls, caFile, sasl, user, passwordFile }: KafkaSecurity): Promise<Pick<KafkaOptions, 'tls' | 'sasl'>> {
+  const trusted: ConnectionOptions = caFile === '' ? {} : { ca: await readText(caFile, 'STEMMA_KAFKA_CA_FILE') };
+  return {
+    ...(tls ? { tls: trusted } : {}),
+    ...(sasl === 'none' ? {} : { sasl: { mechanism: sasl, username: user, password: (await readText(passwordFile, 'STEMMA_KAFKA_PASSWORD_FILE')).trimEnd() } }),
+  };
+}
+
+function readText(file: string, setting: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new StemmaError('setup', 'INVALID', `${setting}: ${file} cannot be read (${error.code ?? error.message})`, 'Correct the path or its permissions.', error);
+  });
+}
