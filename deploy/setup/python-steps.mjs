@@ -100,3 +100,21 @@ export async function generatePython(progress, python) {
     cwd: ROOT, log: logFile('protoc'), remedy: 'Correct the .proto file it names.',
   })));
 }
+
+/**
+ * The C++ kernels for CPUs (kernels/ops): an optional gain. Without a C++ compiler the sidecar uses PyTorch's products and says so.
+ * @param {Progress} progress @param {Tool} python
+ */
+export async function buildKernels(progress, python) {
+  const ops = join(ROOT, 'kernels', 'ops');
+  await unlessStamped({
+    file: stampFile('kernels-cpu'),
+    hash: hashOf([hashContents(filesUnder(ops, ['.py', '.cpp'])), python.executable, process.env['CXX'] ?? '']),
+    isThere: () => existsSync(join(ops, 'built')),
+  }, () => progress.step('kernels for this CPU (C++)', () => runCommand(python.executable, ['-m', 'ops.build'], {
+    cwd: join(ROOT, 'kernels'), log: logFile('kernels-cpu'), remedy: 'Install a C++ compiler (Debian: apt-get install g++).',
+  }))).catch((/** @type {unknown} */ error) => {
+    if (!(error instanceof SetupFailure)) throw error;
+    progress.say(`kernels for this CPU: not built, so large vocabularies are slower. ${error.remedy} ${error.message}`);
+  });
+}

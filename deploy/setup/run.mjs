@@ -6,7 +6,7 @@ import { withLock } from './lock.mjs';
 import { prepareKafka } from './kafka-step.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
-import { generatePython, preparePython } from './python-steps.mjs';
+import { buildKernels, generatePython, preparePython } from './python-steps.mjs';
 import { readJson, textOf, writeWhole } from './stamp.mjs';
 import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
@@ -55,6 +55,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       attempt('python', async () => {
         tools.python = await preparePython(progress);
         await generatePython(progress, tools.python);
+        await buildKernels(progress, tools.python);
       }),
       attempt('lint', async () => { tools.lint = await preparePython(progress, 'requirements-lint'); }),
       attempt('temporal', async () => { tools.temporal = await prepareTemporal(progress); }),

@@ -6,6 +6,7 @@ import resource
 import torch
 
 from .errors import SidecarError
+from .head_choice import head_rule
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,7 +21,7 @@ def fingerprint(device: torch.device, threads: int) -> dict:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "dtype": "float32", "torch": torch.__version__, "threads": threads, "machine": platform.machine(),
         "cpuCapability": torch.backends.cpu.get_cpu_capability(),
-        "cuda": torch.version.cuda if device.type == "cuda" else None, "format": 1,
+        "cuda": torch.version.cuda if device.type == "cuda" else None, "svaHead": "/".join(map(str, head_rule(device))), "format": 1,
     }
 
 

@@ -37,6 +37,7 @@ def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
     blobs = BlobDirectory(settings.blobs_directory)
     models = ModelCache(blobs, settings.device, settings.max_models, settings.pinned_weights)
     trainer = Trainer(blobs, settings.device)
+    trainer.heads.announce()
     models.current_weights = trainer.current_weights
     sampler = Sampler(models)
     compute = ComputeThread(sampler)

@@ -14,6 +14,8 @@ kl               k3 to the reference                          policy tokens with
 coverage         ρ: student mass on the teacher's ids         salient tokens
 teacher_mass     teacher mass on its ids                      salient tokens
 
+With a sparse head (sparse_objective.py) entropy and coverage count every 16th weighted token of a sample.
+
 Of the batch: the sums of these (loss counted once), and gradient_norm before clipping.
 """
 from collections.abc import Mapping

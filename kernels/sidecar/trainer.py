@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from google.protobuf.message import DecodeError
 
 from . import checkpoint, hashing
@@ -15,13 +16,15 @@ from .architecture import Architecture
 from .blobs import BlobDirectory, Ref
 from .errors import SidecarError
 from .forward import Rotary
+from .head_choice import DENSE, HeadSelector
 from .objective import micro_batch_loss
 from .optimizer import AdamW, OptimizerSettings, clip_by_norm
 from .packing import MicroBatch, micro_batches
 from .parameters import fused_views, matrix_parameter_count, model_weights, named_parameters
 from .protocol import data_pb2
+from .sparse_objective import BadSample, sparse_micro_batch_loss
 from .step_stats import Stat, StepStats
-from .training_forward import selected_logits
+from .training_forward import selected_hidden
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Trainer:
     def __init__(self, blobs: BlobDirectory, device: torch.device):
         self._blobs = blobs
         self._device = device
+        self.heads = HeadSelector(device)
         self.state: TrainingState | None = None
         self._last: tuple[StepIdentity, StepOutcome] | None = None
 
@@ -142,12 +146,31 @@ class Trainer:
         state.gradient.zero_()
         for micro in micros:
             with torch.enable_grad():
-                loss = micro_batch_loss(selected_logits(state.architecture, state.weights, state.rotary, micro), micro, stats)
+                try:
+                    loss = self._loss(state, micro, stats)
+                except BadSample as error:
+                    raise SidecarError("INVALID", f"the loss of member {members[error.sample]} is not finite: {error.message}; the state is unchanged") from None
                 if loss.requires_grad:
                     loss.backward()
         bad = np.flatnonzero(~np.isfinite(stats.loss_by_sample()))
         if len(bad):
             raise SidecarError("INVALID", f"the loss of member {members[bad[0]]} is not finite; the state is unchanged")
+
+    def _loss(self, state: TrainingState, micro: MicroBatch, stats: StepStats) -> torch.Tensor:
+        hidden = selected_hidden(state.architecture, state.weights, state.rotary, micro)
+        head = self._head(state.architecture, micro)
+        if head == DENSE:
+            return micro_batch_loss(F.linear(hidden, state.weights.head), micro, stats)
+        return sparse_micro_batch_loss(hidden, state.weights.head, micro, stats, head)
+
+    def _head(self, a: Architecture, micro: MicroBatch) -> str:
+        """Other losses need every logit: with one of them in the micro-batch SVA takes its k from those."""
+        top_ks = [kind[1] if isinstance(kind, tuple) else 0 for kind in micro.streams]
+        chosen = {self.heads.choose(a.vocab_size, a.hidden_size, k) if k else DENSE for k in top_ks}
+        head = chosen.pop() if len(chosen) == 1 else DENSE
+        if any(top_ks):
+            self.heads.count(head, a.vocab_size, max(top_ks))
+        return head
 
     def _first_bad_member(self, state: TrainingState, micros: list[MicroBatch], members: list[str]) -> str:
         """Only on the way to an error: gradients sample by sample."""
@@ -155,9 +178,8 @@ class Trainer:
             for sample in micro.samples:
                 state.gradient.zero_()
                 with torch.enable_grad():
-                    logits = selected_logits(state.architecture, state.weights, state.rotary, micro)
                     own = {kind: stream.of_sample(sample) for kind, stream in micro.streams.items()}
-                    micro_batch_loss(logits, micro.with_streams(own), StepStats(len(members))).backward()
+                    self._loss(state, micro.with_streams(own), StepStats(len(members))).backward()
                 if not bool(torch.isfinite(state.gradient).all()):
                     return members[sample]
         return "unknown: only the sum over members overflows"

@@ -1,4 +1,4 @@
-"""Logits at the weighted positions of a micro-batch, with gradients: flat tokens, attention per sample."""
+"""Hidden states at the weighted positions of a micro-batch, with gradients: flat tokens, attention per sample."""
 from itertools import groupby
 
 import numpy as np
@@ -11,15 +11,14 @@ from .packing import MicroBatch, length_class
 from .parameters import ModelWeights
 
 
-def selected_logits(architecture: Architecture, weights: ModelWeights, rotary: Rotary, micro: MicroBatch) -> torch.Tensor:
-    """[P, V] for the P rows micro.select."""
+def selected_hidden(architecture: Architecture, weights: ModelWeights, rotary: Rotary, micro: MicroBatch) -> torch.Tensor:
+    """[P, H] for the P rows micro.select."""
     device = weights.embedding.device
     positions = torch.from_numpy(np.concatenate([np.arange(n) for n in micro.lengths])).to(device)
-    hidden = hidden_states(
+    return hidden_states(
         architecture, weights, torch.from_numpy(micro.tokens).to(device), rotary.at(positions),
         _per_sample_attention(micro.lengths, architecture.head_dim**-0.5, device), torch.from_numpy(micro.select).to(device),
     )
-    return F.linear(hidden, weights.head)
 
 
 def _per_sample_attention(lengths: list[int], scale: float, device: torch.device) -> Attend:
