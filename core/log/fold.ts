@@ -11,6 +11,7 @@ import { StemmaError } from '../errors.js';
 import type { StoredEvent } from '../ports.js';
 import { counts, takeClaim, type Claims } from './claims.js';
 import type { Payload } from './keys.js';
+import { upcast } from './upcast.js';
 
 export type { Payload } from './keys.js';
 
@@ -55,7 +56,8 @@ export function openFold<S>(fold: Fold<S>): OpenFold<S> {
   const open = {
     state: fold.initial(), claims, gaps, nextPosition: 0, duplicates: 0, zombies: 0,
     has: (id: string) => seen.has(id),
-    add(event: Event, position?: number): boolean {
+    add(written: Event, position?: number): boolean {
+      const event = upcast(written);
       if (position !== undefined) open.nextPosition = Math.max(open.nextPosition, position + 1);
       const payload = event.payload;
       if (!payload) throw unreadable(event);

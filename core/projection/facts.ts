@@ -41,6 +41,8 @@ export interface EpisodeFacts {
   abortedAttempts: number;
   /** Turns sampled in all attempts. */
   turns: number;
+  /** Weights that sampled the current attempt's turns. */
+  readonly sampledBy: Set<string>;
   /** One, once the episode is terminal; more is a violation that the ledger names. */
   readonly ended: EpisodeEnded[];
   readonly scores: EpisodeScored[];
@@ -48,11 +50,17 @@ export interface EpisodeFacts {
 }
 
 export const episodeFactsFold: Fold<EpisodeFacts> = {
-  initial: () => ({ attempts: 0, abortedAttempts: 0, turns: 0, ended: [], scores: [], scoreFailures: [] }),
+  initial: () => ({ attempts: 0, abortedAttempts: 0, turns: 0, sampledBy: new Set(), ended: [], scores: [], scoreFailures: [] }),
   evolve(state, payload) {
     switch (payload.$case) {
-      case 'attemptStarted': state.attempts = Math.max(state.attempts, payload.value.attempt); break;
-      case 'turnSampled': state.turns += 1; break;
+      case 'attemptStarted':
+        state.attempts = Math.max(state.attempts, payload.value.attempt);
+        state.sampledBy.clear();
+        break;
+      case 'turnSampled':
+        state.turns += 1;
+        state.sampledBy.add(payload.value.weightsHash);
+        break;
       case 'attemptAborted': state.abortedAttempts += 1; break;
       case 'episodeEnded': state.ended.push(payload.value); break;
       case 'episodeScored': state.scores.push(payload.value); break;

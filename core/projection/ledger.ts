@@ -8,6 +8,7 @@
  * batch is closed, its stage or evaluation finished, or the run finished.
  */
 import { isUsable, type StageFacts } from './facts.js';
+import { episodeFinding, stageFinding, type Finding } from './finding.js';
 import { batchViolations, isDatasetRow } from './ledger-batches.js';
 import type { Requested } from './requests.js';
 import type { RunView } from './run-view.js';
@@ -15,11 +16,18 @@ import type { RunView } from './run-view.js';
 /** Where an episode went. */
 interface Use {
   readonly kind: 'batch' | 'dataset' | 'drop';
+  readonly stage: string;
+  /** That says so. */
+  readonly event: string;
   readonly words: string;
 }
 
 /** Violations in words, one sentence each; empty when the ledger is clean. */
 export function checkLedger(view: RunView): string[] {
+  return ledgerFindings(view).map(({ what }) => what);
+}
+
+export function ledgerFindings(view: RunView): Finding[] {
   const uses = usesByEpisode(view);
   return [
     ...requestViolations(view),
@@ -29,80 +37,81 @@ export function checkLedger(view: RunView): string[] {
       const of = uses.get(first.episode.episode) ?? [];
       return [...endingViolations(view, first), ...useViolations(view, first, of)];
     }),
-    ...[...view.gaps].flatMap(([stream, gaps]) => gaps.map((gap) =>
-      `the log of ${stream} lacks events before ${gap.eventId}: claim ${gap.claim} goes from seq ${gap.expectedSeq - 1} to ${gap.foundSeq}`)),
+    ...[...view.gaps].flatMap(([stream, gaps]) => gaps.map((gap) => ({
+      stream, event: gap.eventId, what: `the log of ${stream} lacks events before ${gap.eventId}: claim ${gap.claim} goes from seq ${gap.expectedSeq - 1} to ${gap.foundSeq}` }))),
     ...[...view.stages].flatMap(([stage, facts]) => [...dropViolations(stage, facts), ...batchViolations(stage, facts)]),
   ];
 }
 
 function usesByEpisode(view: RunView): Map<string, Use[]> {
   const result = new Map<string, Use[]>();
-  const use = (episode: string, kind: Use['kind'], words: string): void => {
-    result.set(episode, [...(result.get(episode) ?? []), { kind, words }]);
+  const use = (episode: string, of: Use): void => {
+    result.set(episode, [...(result.get(episode) ?? []), of]);
   };
   for (const [stage, facts] of view.stages) {
     for (const batch of facts.closed) {
       for (const { member } of batch.members) {
-        if (!isDatasetRow(member)) use(member, 'batch', `in the batch of step ${batch.step} of ${stage}`);
+        if (!isDatasetRow(member)) use(member, { kind: 'batch', stage, event: `batchClosed ${batch.step}`, words: `in the batch of step ${batch.step} of ${stage}` });
       }
     }
     for (const dataset of facts.datasets) {
-      for (const episode of dataset.sourceEpisodes) use(episode, 'dataset', `in dataset ${dataset.dataset} of ${stage}`);
+      for (const episode of dataset.sourceEpisodes) use(episode, { kind: 'dataset', stage, event: `datasetSealed ${dataset.dataset}`, words: `in dataset ${dataset.dataset} of ${stage}` });
     }
     // The same drop again is one fact: a planner that takes over repeats it before it closes the batch.
     const drops = new Map(facts.dropped.map(({ episode, reason }) => [`${episode}/${reason}`, { episode, reason }]));
-    for (const { episode, reason } of drops.values()) use(episode, 'drop', `dropped by ${stage} (${reason})`);
+    for (const { episode, reason } of drops.values()) use(episode, { kind: 'drop', stage, event: `episodeDropped ${episode}`, words: `dropped by ${stage} (${reason})` });
   }
   return result;
 }
 
-function requestViolations(view: RunView): string[] {
-  return [...view.requests].filter(([, requests]) => requests.length > 1)
-    .map(([episode, requests]) => `episode ${episode} was requested ${requests.length} times: ${requests.map(whichRequest).join('; ')}`);
+function requestViolations(view: RunView): Finding[] {
+  return [...view.requests].filter(([, requests]) => requests.length > 1).map(([episode, requests]) => stageFinding(requests[1]!.stage, requestEvent(requests[1]!),
+    `episode ${episode} was requested ${requests.length} times: ${requests.map(whichRequest).join('; ')}`));
 }
 
 /** Episodes that ran or were used although nobody asked for them. */
-function strangerViolations(view: RunView, uses: ReadonlyMap<string, readonly Use[]>): string[] {
+function strangerViolations(view: RunView, uses: ReadonlyMap<string, readonly Use[]>): Finding[] {
   const ran = [...view.episodes].filter(([episode, facts]) => !view.requests.has(episode) && (facts.attempts > 0 || facts.ended.length > 0))
-    .map(([episode]) => `episode ${episode} ran and was never requested`);
+    .map(([episode]) => episodeFinding(episode, 'attemptStarted 1', `episode ${episode} ran and was never requested`));
   const used = [...uses].filter(([episode]) => !view.requests.has(episode))
-    .map(([episode, of]) => `episode ${episode} was never requested and was ${words(of)}`);
+    .map(([episode, of]) => usedFinding(of, `episode ${episode} was never requested and was ${words(of)}`));
   return [...ran, ...used];
 }
 
-function endingViolations(view: RunView, requested: Requested): string[] {
+function endingViolations(view: RunView, requested: Requested): Finding[] {
   const { episode } = requested.episode;
   const ended = view.episodes.get(episode)?.ended ?? [];
-  if (ended.length > 1) return [`episode ${episode} ended ${ended.length} times: ${ended.map((end) => end.status).join(', ')}`];
-  if (ended.length === 0 && isSettled(view, requested)) return [`episode ${episode} (${whichRequest(requested)}) was requested and never ended`];
+  if (ended.length > 1) return [episodeFinding(episode, 'episodeEnded end', `episode ${episode} ended ${ended.length} times: ${ended.map((end) => end.status).join(', ')}`)];
+  if (ended.length === 0 && isSettled(view, requested)) return [episodeFinding(episode, 'episodeEnded end', `episode ${episode} (${whichRequest(requested)}) was requested and never ended`)];
   return [];
 }
 
-function useViolations(view: RunView, requested: Requested, uses: readonly Use[]): string[] {
+function useViolations(view: RunView, requested: Requested, uses: readonly Use[]): Finding[] {
   const { episode } = requested.episode;
   if (requested.request.purpose === 'evaluate') {
-    return uses.length === 0 ? [] : [`evaluation episode ${episode} was ${words(uses)}; evaluation episodes are in none`];
+    return uses.length === 0 ? [] : [usedFinding(uses, `evaluation episode ${episode} was ${words(uses)}; evaluation episodes are in none`)];
   }
   const facts = view.episodes.get(episode);
   const taken = uses.filter((use) => use.kind !== 'drop');
   if (!isUsable(facts)) {
     const status = facts?.ended[0]?.status ?? 'not terminal';
-    return taken.length === 0 ? [] : [`episode ${episode} is ${status} and was ${words(taken)}`];
+    return taken.length === 0 ? [] : [usedFinding(taken, `episode ${episode} is ${status} and was ${words(taken)}`)];
   }
-  if (taken.length > 1) return [`episode ${episode} was trained on ${taken.length} times: ${words(taken)}`];
-  if (uses.length > 1) return [`episode ${episode} went ${uses.length} ways: ${words(uses)}`];
+  if (taken.length > 1) return [usedFinding(taken, `episode ${episode} was trained on ${taken.length} times: ${words(taken)}`)];
+  if (uses.length > 1) return [usedFinding(uses, `episode ${episode} went ${uses.length} ways: ${words(uses)}`)];
   return uses.length === 0 ? unexplainedViolations(view, requested) : [];
 }
 
-function unexplainedViolations(view: RunView, requested: Requested): string[] {
+function unexplainedViolations(view: RunView, requested: Requested): Finding[] {
   const { episode } = requested.episode;
   const scoreFailed = (view.episodes.get(episode)?.scoreFailures.length ?? 0) > 0;
   if (scoreFailed || !isSettled(view, requested)) return [];
-  return [`episode ${episode} (${whichRequest(requested)}) is usable, yet in no batch and no dataset, and was not dropped`];
+  return [stageFinding(requested.stage, requestEvent(requested), `episode ${episode} (${whichRequest(requested)}) is usable, yet in no batch and no dataset, and was not dropped`)];
 }
 
-function dropViolations(stage: string, facts: StageFacts): string[] {
-  return facts.dropped.filter(({ reason }) => reason === '').map(({ episode }) => `${stage} dropped episode ${episode} without a reason`);
+function dropViolations(stage: string, facts: StageFacts): Finding[] {
+  return facts.dropped.filter(({ reason }) => reason === '')
+    .map(({ episode }) => stageFinding(stage, `episodeDropped ${episode}`, `${stage} dropped episode ${episode} without a reason`));
 }
 
 /** No later event can still give this request's episodes an end or a use. */
@@ -119,6 +128,16 @@ function lastClosed(facts: StageFacts | undefined): number {
 
 function whichRequest({ stage, request }: Requested): string {
   return `${request.purpose}, ${stage} step ${request.step} round ${request.round}`;
+}
+
+function requestEvent({ request }: Requested): string {
+  return `episodesRequested ${request.step}/${request.round}/${request.purpose}`;
+}
+
+/** At the last of the facts that use it. */
+function usedFinding(uses: readonly Use[], what: string): Finding {
+  const { stage = '', event = '' } = uses.at(-1) ?? {};
+  return stageFinding(stage, event, what);
 }
 
 function words(uses: readonly Use[]): string {

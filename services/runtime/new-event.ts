@@ -1,10 +1,8 @@
 import { StemmaError } from '../../core/errors.js';
 import { streamKindOf, type Payload } from '../../core/log/keys.js';
+import { SCHEMA_VERSION } from '../../core/log/upcast.js';
 import type { Event } from '../../proto/gen/stemma/v1/events.js';
 import { eventId } from './event-id.js';
-
-/** Of the events written by this version; readers of older ones convert first. */
-export const SCHEMA_VERSION = 1;
 
 export interface EventOrigin {
   readonly stream: string;

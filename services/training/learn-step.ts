@@ -24,12 +24,16 @@ export async function recordBatch(deps: TrainingDeps, session: StageSession, clo
   const settingsJson = canonicalJson(StepSettings.toJSON(stepSettings(recipe, step)));
   const value: BatchClosed = {
     step, batch, members: closed.members,
-    batchId: sha256Hex(`${session.ref.stage}\n${step}\n${batch.sha256}`),
+    batchId: batchIdOf(session.ref.stage, step, batch.sha256),
     settingsJson, settingsHash: sha256Hex(settingsJson),
     policyWeightsHashes: [...closing.policyWeightsHashes],
     teacherWeightsHashes: { ...closing.teacherWeightsHashes },
   };
   await session.stage.record({ $case: 'batchClosed', value });
+}
+
+export function batchIdOf(stage: string, step: number, batchSha256: string): string {
+  return sha256Hex(`${stage}\n${step}\n${batchSha256}`);
 }
 
 export function stepSettings(recipe: StageRecipe, step: number): StepSettings {
