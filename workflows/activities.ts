@@ -77,10 +77,8 @@ export interface ControlFact {
   readonly value?: unknown;
 }
 
-/** Task queue `stemma-worker`. */
+/** Task queue `stemma-worker`: facts of the run, no computing. */
 export interface RunActivities {
-  /** Creates the run's log and manifest, or reads them back. */
-  openRun(run: string, input: RunInput): Promise<RunPlan>;
   startStage(ref: StageRef): Promise<void>;
   finishStage(ref: StageRef): Promise<void>;
   /** Appends the control fact; returns the step from which it holds. */
@@ -92,9 +90,13 @@ export interface RunActivities {
 
 /** Task queue `stemma-learner`. */
 export interface LearnerActivities {
+  /** Creates the run's log and manifest, or reads them back. Here, for the tokenizer and the base weights are computed. */
+  openRun(run: string, input: RunInput): Promise<RunPlan>;
   /** Prepares data, closes and learns at most one RL batch, or many SFT batches (until a boundary or 30 s), and says what is needed next. */
   advanceSft(ref: StageRef): Promise<StageNeeds>;
   advanceRl(ref: StageRef): Promise<StageNeeds>;
+  /** Greedy episodes on held-out tasks of every domain; done once EvaluationFinished is recorded. */
+  advanceEvaluation(ref: StageRef): Promise<StageNeeds>;
 }
 
 /** Task queue `stemma-distiller`. */
@@ -105,6 +107,4 @@ export interface DistillerActivities {
 /** Task queue `stemma-rollout`. */
 export interface RolloutActivities {
   rolloutShard(shard: Shard): Promise<ShardResult>;
-  /** Greedy episodes on held-out tasks of every domain; done once EvaluationFinished is recorded. */
-  advanceEvaluation(ref: StageRef): Promise<StageNeeds>;
 }

@@ -20,7 +20,6 @@ const SHARD_ATTEMPTS = 5;
 export const run = proxyActivities<RunActivities>({ ...OPTIONS, taskQueue: 'stemma-worker' });
 export const learner = proxyActivities<LearnerActivities>({ ...OPTIONS, taskQueue: 'stemma-learner' });
 export const distiller = proxyActivities<DistillerActivities>({ ...OPTIONS, taskQueue: 'stemma-distiller' });
-export const rollout = proxyActivities<Pick<RolloutActivities, 'rolloutShard'>>({
+export const rollout = proxyActivities<RolloutActivities>({
   ...OPTIONS, taskQueue: 'stemma-rollout', retry: { ...OPTIONS.retry, maximumAttempts: SHARD_ATTEMPTS },
 });
-export const evaluation = proxyActivities<Pick<RolloutActivities, 'advanceEvaluation'>>({ ...OPTIONS, taskQueue: 'stemma-rollout' });

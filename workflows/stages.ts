@@ -1,7 +1,7 @@
 /** The stages of the recipe, one workflow type a kind, so that the Temporal UI tells them apart. */
 import type { StageRef } from './activities.js';
 import { describeInSearch } from './attributes.js';
-import { distiller, evaluation, learner, run } from './proxies.js';
+import { distiller, learner, run } from './proxies.js';
 import { driveStage, type StageInput, type StageLoop, type StageOutcome } from './stage-loop.js';
 
 export async function sftStage(input: StageInput): Promise<StageOutcome> {
@@ -19,7 +19,7 @@ export async function distillStage(input: StageInput): Promise<StageOutcome> {
 /** Greedy episodes on held-out tasks with the finished stage's weights. */
 export async function evaluate(input: StageInput): Promise<StageOutcome> {
   introduce(input);
-  return driveStage(input, { advance: evaluation.advanceEvaluation, finishesStep: false });
+  return driveStage(input, { advance: learner.advanceEvaluation, finishesStep: false });
 }
 
 async function trainingStage(input: StageInput, advance: StageLoop['advance']): Promise<StageOutcome> {

@@ -9,7 +9,7 @@ import {
 import type { RunInput, RunPlan, StagePlan } from './activities.js';
 import { describeInSearch } from './attributes.js';
 import { rootCause } from './failure.js';
-import { run as activities } from './proxies.js';
+import { learner, run as activities } from './proxies.js';
 import { listenToPeople, tellChild, type RunState } from './run-control.js';
 import type { StageInput, StageOutcome } from './stage-loop.js';
 import { STAGE_WORKFLOWS, evaluate } from './stages.js';
@@ -44,7 +44,7 @@ function assertInput(input: RunInput | undefined): void {
 }
 
 async function open(state: RunState, input: RunInput): Promise<void> {
-  const plan = await activities.openRun(state.run, { recipe: input.recipe, ...(input.seed === undefined ? {} : { seed: input.seed }), ...(input.fork === undefined ? {} : { fork: input.fork }) });
+  const plan = await learner.openRun(state.run, { recipe: input.recipe, ...(input.seed === undefined ? {} : { seed: input.seed }), ...(input.fork === undefined ? {} : { fork: input.fork }) });
   state.paused = plan.paused;
   state.stopRequested = plan.stopped;
   state.plan = plan;

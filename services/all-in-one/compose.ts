@@ -1,34 +1,21 @@
-/** Every service of the recipe in one process over one log: stores, sidecar, adapters and the activities that Temporal calls. */
-import { mkdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
+/** Every service of the recipe in one process over one log and one sidecar, and the activities that Temporal calls. */
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
-import { openDirectoryBlobs } from '../adapters/blob/directory.js';
-import { sidecarSampler } from '../adapters/sampler/sidecar.js';
-import { sidecarScorer } from '../adapters/scorer/sidecar.js';
-import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
+import { codeVersion } from '../coordinator/code-version.js';
 import { createRunActivities } from '../coordinator/run-activities.js';
 import { advanceDistill } from '../distiller/advance-distill.js';
-import { advanceRl } from '../learner/advance-rl.js';
-import { advanceSft } from '../learner/advance-sft.js';
-import { advanceEvaluation } from '../rollout/evaluation.js';
-import { createRolloutMetrics } from '../rollout/metrics.js';
-import { createRolloutActivities } from '../rollout/rollout-shard.js';
+import { createLearnerActivities } from '../learner/learner-activities.js';
+import { openRollout } from '../rollout/open-rollout.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
 import { openLogs } from '../runtime/open-logs.js';
-import { createRunContexts, type RunContexts } from '../runtime/run-context.js';
-import { startSidecar, type SidecarProcess } from '../runtime/sidecar-process.js';
-import { teacherScoringClient } from '../teacher-scoring/client.js';
-import { createScoringMetrics } from '../teacher-scoring/metrics.js';
-import { serveTeacherScoring } from '../teacher-scoring/server.js';
-import { createTeacherScoring } from '../teacher-scoring/teacher-scoring.js';
-import { createRouter } from '../training/routing.js';
-import type { TrainingDeps } from '../training/session.js';
-import { startStopwatch } from '../training/stopwatch.js';
-import { codeVersion } from './code-version.js';
+import type { RunContexts } from '../runtime/run-context.js';
+import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
+import type { SidecarProcess } from '../runtime/sidecar-process.js';
+import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
+import { openTraining } from '../training/open-training.js';
 
 export interface Activities {
   readonly worker: RunActivities;
@@ -54,43 +41,25 @@ export interface ComposeOptions {
   readonly heartbeat: () => void;
 }
 
-export async function composeServices({ config, logger, registry, heartbeat }: ComposeOptions): Promise<Services> {
-  const blobsDirectory = join(config.home, 'blobs');
-  await mkdir(blobsDirectory, { recursive: true });
-  const logs = await openLogs(config, logger);
-  const blobs = await openDirectoryBlobs(blobsDirectory);
-  const sidecar = await startSidecar({
-    python: config.tools.python, kernelsDirectory: join(config.packageRoot, 'kernels'), blobsDirectory,
-    threads: config.threads, device: config.device, logFile: join(config.home, 'sidecar.log'),
-  });
-  const sampler = sidecarSampler(sidecar.address);
-  const scorer = sidecarScorer(sidecar.address);
-  const trainer = sidecarTrainer(sidecar.address);
-  const contexts = createRunContexts(logs, blobs);
-  const holder = `all-in-one ${hostname()} ${process.pid}`;
-  const scoringServer = await serveTeacherScoring(createTeacherScoring({
-    contexts, scorer, route: createRouter(contexts), metrics: createScoringMetrics(registry), holder, logger, heartbeat,
-  }));
-  const scoring = teacherScoringClient(scoringServer.address);
-  const stopwatch = startStopwatch(trainer, () => performance.now());
-  const training: TrainingDeps = {
-    contexts, blobs, trainer, sampler, logger, holder,
-    stopwatch, nowMs: () => performance.now(),
-  };
-  const withScoring = { ...training, scoring };
+export async function composeServices(options: ComposeOptions): Promise<Services> {
+  const { config } = options;
+  const logs = await openLogs(config, options.logger);
+  const base = await openServiceBase({ ...options, logs, service: 'all-in-one' });
+  const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
+  const scoring = await openTeacherScoring(base, sidecar.address, { host: '127.0.0.1', port: 0 });
+  const training = openTraining(base, { sidecarAddress: sidecar.address, scoringAddress: scoring.address, samplers: 'beside-trainer' });
+  const rollout = openRollout(base, sidecar.address);
+  const { deps } = training;
   return {
-    logs, blobs, trainer, contexts, sidecar,
+    logs, sidecar, blobs: base.blobs, contexts: base.contexts, trainer: deps.trainer,
     activities: {
-      worker: createRunActivities({ logs, blobs, trainer, contexts, stopwatch, code: await codeVersion(config.packageRoot) }),
-      learner: { advanceSft: (ref) => advanceSft(training, ref), advanceRl: (ref) => advanceRl(withScoring, ref) },
-      distiller: { advanceDistill: (ref) => advanceDistill(withScoring, ref) },
-      rollout: {
-        ...createRolloutActivities({ contexts, sampler, metrics: createRolloutMetrics(registry), logger, holder, heartbeat }),
-        advanceEvaluation: (ref) => advanceEvaluation(training, ref),
-      },
+      worker: createRunActivities({ ...base, stopwatch: deps.stopwatch }),
+      learner: createLearnerActivities({ ...deps, logs, code: await codeVersion(config.packageRoot) }),
+      distiller: { advanceDistill: (ref) => advanceDistill(deps, ref) },
+      rollout: rollout.activities,
     },
     async close() {
-      for (const part of [scoring, scoringServer, sampler, scorer, trainer]) await part.close();
+      for (const part of [training, scoring, rollout]) await part.close();
       await sidecar.stop();
       await logs.close();
     },

@@ -12,7 +12,7 @@ export interface DriveOptions {
 }
 
 export async function driveRun({ activities, run, input, until, onStage }: DriveOptions): Promise<string> {
-  const plan = await activities.worker.openRun(run, input);
+  const plan = await activities.learner.openRun(run, input);
   for (const stage of plan.stages) {
     const ref = { run, stage: stage.id };
     let started = performance.now();
@@ -25,7 +25,7 @@ export async function driveRun({ activities, run, input, until, onStage }: Drive
     await activities.worker.finishStage(ref);
     await lap('trained');
     if (stage.evaluate) {
-      await untilDone(activities, () => activities.rollout.advanceEvaluation(ref));
+      await untilDone(activities, () => activities.learner.advanceEvaluation(ref));
       await lap('evaluated');
     }
     if (stage.id === until) return '';

@@ -1,30 +1,27 @@
 /** One machine: Temporal, the sidecar and all services under one process, the single writer of the embedded log. */
-import { mkdir, writeFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { StemmaError } from '../../core/errors.js';
-import { takeFileLock, type FileLock } from '../adapters/log/file-lock.js';
 import { serveGateway } from '../gateway/server.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
+import { openDoor } from '../runtime/door-file.js';
+import { takeHome } from '../runtime/home-lock.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
 import { heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
-import { composeServices, type Activities, type Services } from './compose.js';
+import { composeServices, type Services } from './compose.js';
 import { peakMemoryMiB } from './peak-memory.js';
-import { keepRunsStarted } from './keep-runs-started.js';
+import { keepRunsStarted } from '../worker/keep-runs-started.js';
 import { assertSameMachine } from './same-machine.js';
-import { createRunViews, type RunViews } from './run-views.js';
+import { createRunViews, followedRuns } from '../worker/run-views.js';
 
-/** Where other processes on this machine find the gateway. */
-export const DOOR_FILE = 'platform.json';
 const NAMESPACE = 'default';
 
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { config, logger, onStart } = options;
-  await mkdir(config.home, { recursive: true });
   const lock = takeHome(config.home);
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -38,11 +35,11 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const views = createRunViews(services.logs, logger);
     closers.push(() => views.close());
     registerLearningMetrics(registry, () => views.current());
-    const metrics = await serveMetrics({ registry, port: config.ports.metrics });
+    const metrics = await serveMetrics({ registry, host: config.listenHost, port: config.ports.metrics });
     closers.push(() => metrics.close());
     onStart('workers');
     const workers = await startWorkers({
-      address: temporal.address, namespace: NAMESPACE, activities: followed(services.activities, views),
+      address: temporal.address, namespace: NAMESPACE, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
       onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
       onAttemptFailed: troubleReporter(options),
       onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
@@ -52,14 +49,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => connection.close());
     const client = new Client({ connection, namespace: NAMESPACE });
     const controls = temporalControl(client);
-    const gateway = await serveGateway({ ...services, ...controls }, config.ports.gateway);
+    const gateway = await serveGateway({ ...services, ...controls }, { host: config.listenHost, port: config.ports.gateway });
     closers.push(() => gateway.close());
-    const keeper = keepRunsStarted({ client, services, logger, onlyRun: options.onlyRun, onUnfinished: (run) => views.follow(run) });
+    const keeper = keepRunsStarted({ client, logs: services.logs, runs: services.activities.worker, logger, onlyRun: options.onlyRun, onUnfinished: (run) => views.follow(run) });
     closers.push(() => keeper.stop());
     await keeper.first;
-    const doorFile = join(config.home, DOOR_FILE);
-    await writeFile(doorFile, JSON.stringify({ pid: process.pid, gateway: gateway.address }));
-    closers.push(() => rm(doorFile, { force: true }));
+    closers.push(await openDoor(config.home, { gateway: gateway.address, log: config.log }));
     return {
       logs: services.logs, blobs: services.blobs, ...controls, close,
       addresses: { temporalUi: temporal.uiUrl, metrics: metrics.url, gateway: gateway.address },
@@ -80,23 +75,6 @@ function troubleReporter({ logger, onTrouble }: PlatformOptions): (activity: str
     said.add(error.message);
     onTrouble?.(`${error.message}. ${error.remedy}`);
   };
-}
-
-/** One platform a home: a second one would start another Temporal server on the same database and take the first one's work. */
-function takeHome(home: string): FileLock {
-  return takeFileLock(join(home, 'platform.lock'), (cause) =>
-    new StemmaError('setup', 'LOCKED', `${home} is in use by another Stemma process`,
-      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or use --log kafka://host:port with homes of their own.', cause));
-}
-
-/** A run is followed from its first activity on, or, after a restart, from the look at unfinished runs. */
-function followed(activities: Activities, views: RunViews): Activities {
-  const openRun: Activities['worker']['openRun'] = async (run, input) => {
-    const plan = await activities.worker.openRun(run, input);
-    views.follow(run);
-    return plan;
-  };
-  return { ...activities, worker: { ...activities.worker, openRun } };
 }
 
 interface Starting {

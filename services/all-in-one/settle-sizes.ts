@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const recipeFile = join(home, 'recipe.yaml');
   writeFileSync(recipeFile, stringify(recipe));
   const services = await composeServices({
-    config: { ...readConfig(), home }, registry: createRegistry({ processFigures: false }),
+    config: { ...readConfig(), home, blobs: join(home, 'blobs') }, registry: createRegistry({ processFigures: false }),
     logger: createLogger({ service: 'lab', level: 'warn', file: '' }), heartbeat: () => undefined,
   });
   const run = `lab-${process.pid}`;

@@ -8,6 +8,11 @@ export function seedValue(text: string): number {
   return seed;
 }
 
+export function countValue(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a number from 1.');
+}
+
 /** A JSON value, or the text itself where it is none: `0.001`, `true` and `cosine` all read as meant. */
 export function settingValue(text: string): unknown {
   try {

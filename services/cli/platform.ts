@@ -8,6 +8,8 @@
  */
 import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
 import type { ControlFact, ForkInput } from '../../workflows/activities.js';
+import type { OpenRole, RoleOptions } from '../roles/open-role.js';
+import type { ChildExit } from '../runtime/child-process.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
 
@@ -68,9 +70,39 @@ export interface Compute {
   close(): Promise<void>;
 }
 
+export interface ClusterOptions {
+  /** `log` names what all processes share. */
+  readonly config: Config;
+  readonly rollouts: number;
+  readonly onStart: (what: string) => void;
+  /** A part ended without having been asked to; it is started again. */
+  readonly onDeath?: (part: string, exit: ChildExit) => void;
+}
+
+/** Distributed mode on one machine: Temporal, maybe a broker, and each service a process. */
+export interface Cluster extends Pick<Controls, 'submit' | 'control'> {
+  /** With the addresses chosen at start: what other processes need to join, and readers to open the log. */
+  readonly config: Config;
+  readonly addresses: Addresses;
+  readonly parts: readonly ClusterPart[];
+  /** Each part hands back its work; then they end. */
+  close(): Promise<void>;
+}
+
+export interface ClusterPart {
+  /** temporal, broker, worker, gateway, learner, distiller, teacher-scoring, rollout-1 … */
+  readonly name: string;
+  /** Of the present incarnation; right after its death, of the one before. */
+  pid(): number;
+  /** Called each time it is ready again after it had died. */
+  onRestart(listener: () => void): void;
+}
+
 /** The ways in. Each rejects with a StemmaError that says what to do. */
 export interface Doors {
   openPlatform(options: PlatformOptions): Promise<Platform>;
+  openCluster(options: ClusterOptions): Promise<Cluster>;
+  openRole(options: RoleOptions): Promise<OpenRole>;
   openStores(config: Config): Promise<Stores>;
   /** UNAVAILABLE when no platform runs. */
   connect(config: Config): Promise<Controls>;

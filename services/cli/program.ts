@@ -8,6 +8,7 @@ import { lineageCommand } from './commands/lineage.js';
 import { quickstartCommand } from './commands/quickstart.js';
 import { replayCommand } from './commands/replay.js';
 import { runCommand } from './commands/run.js';
+import { serveCommand } from './commands/serve.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 import { verifyCommand } from './commands/verify.js';
@@ -32,7 +33,7 @@ export function createProgram(outer: CliDeps): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({ writeOut: (text) => deps.terminal.print(text.trimEnd()), writeErr: (text) => deps.terminal.say(text.trimEnd()) });
   const commands = [
-    quickstartCommand(deps), upCommand(deps), runCommand(deps), statusCommand(deps), watchCommand(deps),
+    quickstartCommand(deps), upCommand(deps), serveCommand(deps), runCommand(deps), statusCommand(deps), watchCommand(deps),
     ...steeringCommands(deps), amendCommand(deps),
     replayCommand(deps), verifyCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps),
   ];

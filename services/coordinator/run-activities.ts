@@ -1,81 +1,39 @@
-/** Activities of the run itself: open, start and finish stages, control facts, the end. Each reads the log first. */
+/** Activities of the run itself: start and finish stages, control facts, the end. Each reads the log first and computes nothing. */
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
-import type { EventLog, RunLogs } from '../../core/ports.js';
-import type { StageRecipe } from '../../core/recipe/recipe.js';
+import type { RunLogs } from '../../core/ports.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
-import { parentOf, runFold, type RunState } from '../../core/run/run.js';
+import { parentOf, type RunState } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
-import type { Payload } from '../../core/log/fold.js';
-import type { ControlFact, RunActivities, RunInput, RunPlan, StagePlan, StageRef } from '../../workflows/activities.js';
+import type { ControlFact, RunActivities, StageRef } from '../../workflows/activities.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
-import { loadRecipe, parseRecipeValue } from '../runtime/recipe-schema.js';
+import { parseRecipeValue } from '../runtime/recipe-schema.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
 import { readRun } from '../training/session.js';
 import type { Stopwatch } from '../training/stopwatch.js';
-import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
-import { forkRun, planFork } from './fork-run.js';
+import { recordEnd } from './record-end.js';
 
-export interface CoordinatorDeps extends CreateRunDeps {
+export interface CoordinatorDeps {
   readonly logs: RunLogs;
   readonly contexts: RunContexts;
-  readonly stopwatch: Pick<Stopwatch, 'pause' | 'resume'>;
+  /** Of the process that learns, where that is this one. */
+  readonly stopwatch?: Pick<Stopwatch, 'pause' | 'resume'>;
 }
-
-const DEFAULT_SEED = 1;
 
 export function createRunActivities(deps: CoordinatorDeps): RunActivities {
   return {
-    openRun: (run, input) => openRun(deps, run, input),
     startStage: async (ref) => startStage(await deps.contexts.get(ref.run), ref),
     finishStage: async (ref) => finishStage(await deps.contexts.get(ref.run), ref),
     async recordControl(fact) {
       const answer = await recordControl(await deps.contexts.get(fact.run), fact);
-      if (fact.action === 'pause') deps.stopwatch.pause();
-      else if (fact.action === 'resume') deps.stopwatch.resume();
+      if (fact.action === 'pause') deps.stopwatch?.pause();
+      else if (fact.action === 'resume') deps.stopwatch?.resume();
       return answer;
     },
     finishRun: async (run) => finishRun(await deps.contexts.get(run)),
-    stopRun: (run, reason) => record(deps, run, { $case: 'runStopped', value: { reason } }),
-    failRun: (run, message) => record(deps, run, { $case: 'runFailed', value: { code: 'FAILED', boundary: 'temporal', message } }),
-  };
-}
-
-async function openRun(deps: CoordinatorDeps, run: string, input: RunInput): Promise<RunPlan> {
-  assertRunId(run);
-  // Refused before anything is written: a recipe that is not there leaves no log behind.
-  if (!(await deps.logs.list()).includes(run)) await (input.fork ? planFork(deps, input.fork) : loadRecipe(input.recipe));
-  const log = await deps.logs.open(run, 'write');
-  const { state } = await readFold(log, runStream(run), runFold);
-  if (!state.created) {
-    await begin(deps, log, run, input).catch((error: unknown) => recordFinal(deps, run, error));
-  }
-  const context = await deps.contexts.get(run);
-  return {
-    run, recipe: context.recipe.name, seed: Number(context.seed), paused: state.paused,
-    stopped: state.stopRequested || state.end !== undefined,
-    stages: context.recipe.stages.map(stagePlan),
-  };
-}
-
-async function begin(deps: CoordinatorDeps, log: EventLog, run: string, { recipe, seed, fork }: RunInput): Promise<void> {
-  if (fork) return forkRun(deps, log, run, fork);
-  await createRun(deps, log, { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) });
-}
-
-/** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */
-async function recordFinal(deps: CoordinatorDeps, run: string, error: unknown): Promise<never> {
-  if (error instanceof StemmaError && !error.retriable && !error.mendable) {
-    await record(deps, run, { $case: 'runFailed', value: { code: error.code, boundary: error.boundary, message: error.message } });
-  }
-  throw error;
-}
-
-function stagePlan(stage: StageRecipe): StagePlan {
-  return {
-    id: stage.id, kind: stage.kind, evaluate: stage.evaluate, steps: stage.steps,
-    ...(stage.kind === 'rl' ? { domain: stage.domain } : {}),
+    stopRun: (run, reason) => recordEnd(deps.logs, run, { $case: 'runStopped', value: { reason } }),
+    failRun: (run, message) => recordEnd(deps.logs, run, { $case: 'runFailed', value: { code: 'FAILED', boundary: 'temporal', message } }),
   };
 }
 
@@ -153,10 +111,4 @@ async function finishRun(context: RunContext): Promise<{ weightsHash: string }> 
     await recordFact(context.log, { stream: runStream(context.run), run: context.run }, { $case: 'runFinished', value: { weightsHash } });
   }
   return { weightsHash };
-}
-
-async function record(deps: CoordinatorDeps, run: string, payload: Payload): Promise<void> {
-  const log = await deps.logs.open(run, 'write');
-  const { state } = await readFold(log, runStream(run), runFold);
-  if (!state.end) await recordFact(log, { stream: runStream(run), run }, payload);
 }

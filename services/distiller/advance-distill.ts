@@ -7,7 +7,7 @@ import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
-import { commitStep, publishResult, recordBatch } from '../training/learn-step.js';
+import { commitStep, policyOf, publishResult, recordBatch, type Policy } from '../training/learn-step.js';
 import { ensureTrainer } from '../training/recover.js';
 import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
 import type { EpisodeScoring, TeacherScoring } from '../training/scoring.js';
@@ -33,7 +33,7 @@ export async function advanceDistill(deps: DistillerDeps, ref: StageRef): Promis
       await publishResult(deps, session);
       return { kind: 'done', step: state.step };
     }
-    return requestPrompts(session, { state, round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
+    return requestPrompts(session, { step: state.step + 1, policy: await policyOf(deps, session, state), round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
   });
 }
 
@@ -72,7 +72,7 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
   })).filter((m) => m.count > 0);
   const rounds = roundsOf(session.stage.state, step).length;
   if (missing.length > 0 && rounds <= REPLACEMENT_ROUNDS) {
-    return requestPrompts(session, { state: work.state, round: rounds, wanted: missing });
+    return requestPrompts(session, { step, policy: await policyOf(deps, session, work.state), round: rounds, wanted: missing });
   }
   const short = missing.filter((m) => recipe.promptsPerDomain - m.count < recipe.minMembersPerDomain);
   if (short.length > 0) {
@@ -117,14 +117,15 @@ async function recordDistillBatch(deps: DistillerDeps, session: StageSession, cl
 }
 
 interface PromptRequest {
-  readonly state: TrainerState;
+  readonly step: number;
+  readonly policy: Policy;
   readonly round: number;
   readonly wanted: readonly { readonly domain: Domain; readonly count: number }[];
 }
 
 /** Unique prompts, balanced by domain; one sample a prompt (paper §3.3: more prompts beat more samples). */
 async function requestPrompts(session: StageSession, request: PromptRequest): Promise<StageNeeds> {
-  const step = request.state.step + 1;
+  const { step } = request;
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
   const asked = (domain: Domain): number => [...session.stage.state.requests.values()].flat()
     .reduce((n, round) => n + round.episodes.filter((e) => e.domain === domain).length, 0);
@@ -135,7 +136,7 @@ async function requestPrompts(session: StageSession, request: PromptRequest): Pr
     }));
   });
   return requestRound(session, {
-    step, round: request.round, purpose: 'train', weightsHash: request.state.weightsHash,
+    step, round: request.round, purpose: 'train', ...request.policy,
     greedy: false, temperature: recipe.rolloutTemperature, protocol: '', tasks, samplesPerTask: 1,
   });
 }

@@ -1,4 +1,4 @@
-/** The edge for other processes on this machine: ControlService over gRPC, loopback only by default. */
+/** The edge for other processes: ControlService over gRPC, on loopback unless told otherwise. */
 import { randomUUID } from 'node:crypto';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { StemmaError } from '../../core/errors.js';
@@ -15,7 +15,7 @@ export type GatewayDeps = Pick<Stores, 'logs' | 'blobs'> & Pick<Controls, 'submi
 
 const ACTIONS: readonly ControlAction[] = ['pause', 'resume', 'stop', 'amend'];
 
-export function serveGateway(deps: GatewayDeps, port: number): Promise<RunningGrpcServer> {
+export function serveGateway(deps: GatewayDeps, listen: { readonly host: string; readonly port: number }): Promise<RunningGrpcServer> {
   const stores: Stores = { ...deps, close: () => Promise.resolve() };
   const progressJson = async (run: string): Promise<string> => JSON.stringify((await readRun(stores, run, 'stages')).progress, jsonSafe);
   const implementation: ControlServiceServer = {
@@ -31,7 +31,7 @@ export function serveGateway(deps: GatewayDeps, port: number): Promise<RunningGr
       watch(deps, call).catch((error: unknown) => call.destroy(Object.assign(new Error('watch'), toServiceError(error))));
     },
   };
-  return serveGrpc(ControlServiceService, implementation, { host: '127.0.0.1', port, boundary: 'gateway' });
+  return serveGrpc(ControlServiceService, implementation, { ...listen, boundary: 'gateway' });
 }
 
 function unary<Request, Response>(answer: (request: Request) => Promise<Response>) {

@@ -11,7 +11,7 @@ import { groupOutcomes, isInformative, selectGroups, type Group } from '../../co
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
-import { commitStep, publishResult, recordBatch } from '../training/learn-step.js';
+import { commitStep, policyOf, publishResult, recordBatch, type Policy } from '../training/learn-step.js';
 import { ensureTrainer } from '../training/recover.js';
 import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
 import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/scoring.js';
@@ -40,7 +40,7 @@ export async function advanceRl(deps: LearnerDeps, ref: StageRef): Promise<Stage
       await publishResult(deps, session);
       return { kind: 'done', step: state.step };
     }
-    return requestGroups(session, { step: state.step + 1, round: 0, weightsHash: state.weightsHash, hardSet, prompts: recipe.promptsPerStep });
+    return requestGroups(session, { step: state.step + 1, round: 0, policy: await policyOf(deps, session, state), hardSet, prompts: recipe.promptsPerStep });
   });
 }
 
@@ -74,7 +74,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
   const moreRounds = Math.max(dynamicSampling.enabled ? dynamicSampling.maxRounds : 0, lost ? REPLACEMENT_ROUNDS : 0);
   if (usable < recipe.promptsPerStep && rounds <= moreRounds) {
     return requestGroups(session, {
-      step, round: rounds, weightsHash: work.state.weightsHash, hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
+      step, round: rounds, policy: await policyOf(deps, session, work.state), hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
     });
   }
   if (selection.groups.length === 0) {
@@ -92,7 +92,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
 interface GroupRequest {
   readonly step: number;
   readonly round: number;
-  readonly weightsHash: string;
+  readonly policy: Policy;
   readonly hardSet: readonly string[];
   readonly prompts: number;
 }
@@ -109,7 +109,7 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
     return { domain: recipe.domain, task: hard ?? environment.taskId('train', index, recipe.variant) };
   });
   return requestRound(session, {
-    step: wanted.step, round: wanted.round, purpose: 'train', weightsHash: wanted.weightsHash,
+    step: wanted.step, round: wanted.round, purpose: 'train', ...wanted.policy,
     greedy: false, temperature: recipe.temperature, protocol: '', tasks, samplesPerTask: recipe.samplesPerPrompt,
   });
 }

@@ -35,7 +35,7 @@ export interface RolloutDeps {
   readonly samplerPatienceMs?: number;
 }
 
-export function createRolloutActivities(deps: RolloutDeps): Pick<RolloutActivities, 'rolloutShard'> {
+export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
   const rounds = createRequestedRounds();
   return {
     async rolloutShard(shard) {

@@ -33,8 +33,10 @@ export interface ChildSpec {
   readonly env?: NodeJS.ProcessEnv;
   readonly ready: Ready;
   readonly readyTimeoutMs?: number;
-  /** Start it again whenever it ends without having been asked to. */
-  readonly restart: boolean;
+  /** Start it again whenever it ends without having been asked to: until ten restarts in a row failed, or `always`. */
+  readonly restart: boolean | 'always';
+  /** Each end of it that was not asked for. */
+  readonly onDeath?: (exit: ChildExit) => void;
   readonly onLog?: (line: string, stream: 'stdout' | 'stderr') => void;
   /** SIGTERM, then SIGKILL after this long. */
   readonly stopGraceMs?: number;
@@ -61,6 +63,7 @@ export interface SupervisedChild {
 const RESTARTS_IN_A_ROW = 10;
 const FIRST_RESTART_DELAY_MS = 50;
 const LONGEST_RESTART_DELAY_MS = 5000;
+const STABLE_AFTER_MS = 2000;
 
 /** Resolves when the child is ready for the first time. TIMEOUT or UNAVAILABLE if it never is. */
 export async function superviseChild(spec: ChildSpec): Promise<SupervisedChild> {
@@ -102,28 +105,34 @@ class Supervisor implements SupervisedChild {
     await this.exited;
   }
 
+  private mayRestart(neverReady: number): boolean {
+    const { restart } = this.spec;
+    return restart === 'always' || (restart && neverReady < RESTARTS_IN_A_ROW);
+  }
+
   private async supervise(first: Incarnation): Promise<void> {
     let exit = await first.exit;
-    let failures = 0;
-    while (!this.stopping && this.spec.restart && failures < RESTARTS_IN_A_ROW) {
-      await delay(restartDelayMs(failures), undefined, { signal: this.wake.signal }).catch(() => undefined);
+    let neverReady = 0;
+    let shortLived = 0;
+    while (!this.stopping) {
+      this.spec.onDeath?.(exit);
+      if (!this.mayRestart(neverReady)) break;
+      await delay(restartDelayMs(shortLived), undefined, { signal: this.wake.signal }).catch(() => undefined);
       if (this.stopping) break;
       this.current = launch(this.spec);
       const isReady = await this.current.ready.then(() => true, () => false);
-      if (isReady && !this.stopping) {
-        failures = 0;
-        for (const listener of this.listeners) listener();
-      } else {
-        failures += 1;
-      }
+      neverReady = isReady ? 0 : neverReady + 1;
+      const readyMs = performance.now();
+      if (isReady && !this.stopping) for (const listener of this.listeners) listener();
       exit = await this.current.exit;
+      shortLived = isReady && performance.now() - readyMs > STABLE_AFTER_MS ? 0 : shortLived + 1;
     }
     this.resolveExited(exit);
   }
 }
 
-function restartDelayMs(failures: number): number {
-  return Math.min(LONGEST_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** failures);
+function restartDelayMs(shortLived: number): number {
+  return Math.min(LONGEST_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** shortLived);
 }
 
 interface Incarnation {

@@ -35,9 +35,15 @@ export interface Config {
   /** Torch threads: part of what makes a run repeatable bit for bit. */
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
-  /** 0: any free port, printed at start. All listen on loopback. */
-  readonly ports: { readonly gateway: number; readonly metrics: number; readonly temporal: number; readonly temporalUi: number };
   readonly log: LogSetting;
+  /** Content-addressed files, shared by all processes that work on the same runs. Absolute. */
+  readonly blobs: string;
+  /** Where gateway, teacher scoring and metrics listen. */
+  readonly listenHost: string;
+  /** 0: any free port, printed at start. */
+  readonly ports: { readonly gateway: number; readonly metrics: number; readonly scoring: number; readonly temporal: number; readonly temporalUi: number };
+  /** host:port of what this process finds elsewhere; '' where it is not told. */
+  readonly addresses: { readonly temporal: string; readonly scoring: string; readonly gateway: string };
   /** What set-up found or built: executables, and the folder of Kafka's jar files; '' where set-up has not run. */
   readonly tools: { readonly python: string; readonly temporal: string; readonly java: string; readonly kafka: string };
 }
@@ -70,6 +76,15 @@ class Reader {
     return fallback;
   }
 
+  /** host:port, or '' if unset. */
+  address(name: string): string {
+    const value = this.text(name, '');
+    const port = Number(/^[^\s/:]+:(\d{1,5})$/.exec(value)?.[1] ?? 0);
+    if (value === '' || (port >= 1 && port <= 65_535)) return value;
+    this.problems.push(`${name}: expected host:port, got '${value}'`);
+    return '';
+  }
+
   refuseUnknown(known: readonly string[]): void {
     for (const name of Object.keys(this.environment)) {
       if (name.startsWith('STEMMA_') && !name.startsWith(TESTS_OWN) && !known.includes(name)) this.problems.push(`${name}: unknown setting; known: ${known.join(', ')}`);
@@ -84,6 +99,7 @@ const KNOWN = [
   'STEMMA_HOME', 'STEMMA_LOG_LEVEL', 'STEMMA_LOG_FILE', 'STEMMA_THREADS', 'STEMMA_DEVICE', 'STEMMA_GATEWAY_PORT', 'STEMMA_METRICS_PORT',
   'STEMMA_TEMPORAL_PORT', 'STEMMA_TEMPORAL_UI_PORT', 'STEMMA_TOOLCHAIN', 'STEMMA_PYTHON', 'STEMMA_TEMPORAL', 'STEMMA_JAVA', 'STEMMA_KAFKA',
   'STEMMA_LOG', 'STEMMA_KAFKA_TLS', 'STEMMA_KAFKA_CA_FILE', 'STEMMA_KAFKA_SASL', 'STEMMA_KAFKA_USER', 'STEMMA_KAFKA_PASSWORD_FILE',
+  'STEMMA_BLOBS', 'STEMMA_LISTEN_HOST', 'STEMMA_SCORING_PORT', 'STEMMA_TEMPORAL_ADDRESS', 'STEMMA_SCORING_ADDRESS', 'STEMMA_GATEWAY_ADDRESS',
 ];
 
 const BROKER = /^[A-Za-z0-9.-]+:\d{1,5}$/;
@@ -138,6 +154,24 @@ function readToolchain(file: string, problems: string[]): Config['tools'] {
   }
 }
 
+/** As STEMMA_LOG has it. */
+export function logUrl(log: LogSetting): string {
+  return log.kind === 'embedded' ? 'embedded' : `kafka://${log.brokers.join(',')}`;
+}
+
+/** The environment of a process that shall have this configuration. */
+export function environmentOf(config: Config): NodeJS.ProcessEnv {
+  const { ports, addresses, tools } = config;
+  const settings: { readonly [name: string]: string | number } = {
+    STEMMA_HOME: config.home, STEMMA_LOG: logUrl(config.log), STEMMA_BLOBS: config.blobs,
+    STEMMA_LOG_LEVEL: config.logLevel, STEMMA_LOG_FILE: config.logFile, STEMMA_THREADS: config.threads, STEMMA_DEVICE: config.device,
+    STEMMA_LISTEN_HOST: config.listenHost, STEMMA_GATEWAY_PORT: ports.gateway, STEMMA_METRICS_PORT: ports.metrics, STEMMA_SCORING_PORT: ports.scoring,
+    STEMMA_TEMPORAL_ADDRESS: addresses.temporal, STEMMA_SCORING_ADDRESS: addresses.scoring, STEMMA_GATEWAY_ADDRESS: addresses.gateway,
+    STEMMA_PYTHON: tools.python, STEMMA_TEMPORAL: tools.temporal, STEMMA_JAVA: tools.java, STEMMA_KAFKA: tools.kafka,
+  };
+  return { ...process.env, ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])) };
+}
+
 /** Throws one StemmaError('setup', 'INVALID') that lists every problem on a line of its own. */
 export function readConfig(environment: Environment = process.env, stronger: Environment = {}): Config {
   const reader = new Reader({ ...environment, ...stronger });
@@ -146,17 +180,23 @@ export function readConfig(environment: Environment = process.env, stronger: Env
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(root, path));
   const port = (name: string): number => reader.integer(name, 0, 0, 65_535);
   const toolchain = readToolchain(absolute(reader.text('STEMMA_TOOLCHAIN', join('.stemma', 'toolchain.json'))), reader.problems);
+  const home = absolute(reader.text('STEMMA_HOME', '.stemma'));
   const logFile = reader.text('STEMMA_LOG_FILE', '');
   const config: Config = {
     packageRoot: root,
-    home: absolute(reader.text('STEMMA_HOME', '.stemma')),
+    home,
+    blobs: absolute(reader.text('STEMMA_BLOBS', join(home, 'blobs'))),
+    listenHost: reader.text('STEMMA_LISTEN_HOST', '127.0.0.1'),
     logLevel: reader.choice('STEMMA_LOG_LEVEL', 'info', LOG_LEVELS),
     logFile: logFile === '' ? '' : absolute(logFile),
     threads: reader.integer('STEMMA_THREADS', 2, 1, 1024),
     device: reader.choice('STEMMA_DEVICE', 'cpu', ['cpu', 'cuda'] as const),
     ports: Object.freeze({
-      gateway: port('STEMMA_GATEWAY_PORT'), metrics: port('STEMMA_METRICS_PORT'),
+      gateway: port('STEMMA_GATEWAY_PORT'), metrics: port('STEMMA_METRICS_PORT'), scoring: port('STEMMA_SCORING_PORT'),
       temporal: port('STEMMA_TEMPORAL_PORT'), temporalUi: port('STEMMA_TEMPORAL_UI_PORT'),
+    }),
+    addresses: Object.freeze({
+      temporal: reader.address('STEMMA_TEMPORAL_ADDRESS'), scoring: reader.address('STEMMA_SCORING_ADDRESS'), gateway: reader.address('STEMMA_GATEWAY_ADDRESS'),
     }),
     tools: Object.freeze({
       python: reader.text('STEMMA_PYTHON', toolchain.python),

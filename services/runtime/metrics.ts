@@ -55,29 +55,30 @@ export function histogram<L extends string>(registry: Registry, spec: MetricSpec
 
 export interface MetricsServer {
   readonly port: number;
-  /** http://127.0.0.1:PORT/metrics */
+  /** http://HOST:PORT/metrics */
   readonly url: string;
   close(): Promise<void>;
 }
 
 export interface MetricsServerSpec {
   readonly registry: Registry;
+  readonly host: string;
   /** 0: any free port. */
   readonly port: number;
   /** What is wrong, or null: /healthz answers 503 with it, or 200. */
   readonly health?: () => string | null;
 }
 
-/** Serves /metrics and /healthz on loopback. UNAVAILABLE when the port is in use. */
+/** Serves /metrics and /healthz. UNAVAILABLE when the port is in use. */
 export async function serveMetrics(spec: MetricsServerSpec): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     answer(spec, request.url ?? '/', response).catch((error: unknown) => send(response, 500, `${String(error)}\n`));
   });
-  await listen(server, spec.port);
+  await listen(server, spec);
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://127.0.0.1:${port}/metrics`,
+    url: `http://${spec.host}:${port}/metrics`,
     close: () => new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
@@ -101,13 +102,13 @@ function send(response: ServerResponse, status: number, body: string, type = 'te
   response.writeHead(status, { 'content-type': type }).end(body);
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function listen(server: Server, { host, port }: MetricsServerSpec): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       reject(new StemmaError('setup', 'UNAVAILABLE', taken ? `port ${port} is in use` : `cannot serve metrics on port ${port}: ${error.message}`,
         'Set STEMMA_METRICS_PORT to a free port, or to 0 for any.', error));
     });
-    server.listen(port, '127.0.0.1', () => resolve());
+    server.listen(port, host, () => resolve());
   });
 }

@@ -20,6 +20,8 @@ export interface TemporalSpec {
   readonly port?: number;
   readonly uiPort?: number;
   readonly readyTimeoutMs?: number;
+  /** Each end of it that was not asked for. */
+  readonly onDeath?: (exit: ChildExit) => void;
 }
 
 export interface TemporalProcess {
@@ -68,6 +70,7 @@ export async function startTemporal(spec: TemporalSpec): Promise<TemporalProcess
     ready: { probe: () => serves(address) },
     readyTimeoutMs: spec.readyTimeoutMs ?? 60_000,
     restart: true,
+    onDeath: spec.onDeath,
     onLog: (line) => void log.write(`${line}\n`),
   }).catch((error: unknown) => {
     log.end();
@@ -105,7 +108,7 @@ async function serves(address: string): Promise<boolean> {
 }
 
 /** The port asked for if it is free, any free one for 0. Between this and the server's own bind another process may take it. */
-async function freePort(wanted: number, setting: string): Promise<number> {
+export async function freePort(wanted: number, setting: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'EADDRINUSE'

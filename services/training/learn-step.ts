@@ -4,7 +4,7 @@ import { learningRateAt } from '../../core/loss/learning-rate.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { Batch, StepSettings } from '../../proto/gen/stemma/v1/data.js';
-import type { BatchClosed, Stat } from '../../proto/gen/stemma/v1/events.js';
+import type { BatchClosed, BlobRef, Stat } from '../../proto/gen/stemma/v1/events.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { ensureTrainer } from './recover.js';
 import type { StageSession, TrainingDeps } from './session.js';
@@ -78,10 +78,32 @@ async function takeSnapshot(deps: TrainingDeps, session: StageSession, state: Tr
 
 /** The last step's weights as a blob that samplers, teachers and later stages load. */
 export async function publishResult(deps: TrainingDeps, session: StageSession): Promise<void> {
-  const state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
-  if (session.stage.state.published.some((p) => p.step === state.step)) return;
-  const weights = await deps.trainer.publishWeights(state.weightsHash);
-  await session.stage.record({ $case: 'policyPublished', value: { step: state.step, weightsHash: state.weightsHash, weights } });
+  await publish(deps, session, await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger));
+}
+
+export interface Policy {
+  readonly weightsHash: string;
+  readonly weights?: BlobRef;
+}
+
+/**
+ * What a rollout request names as its policy: the hash alone where samplers share the trainer's process, a published blob
+ * besides where they do not (docs/decisions/publishing-each-step.md).
+ */
+export async function policyOf(deps: TrainingDeps, session: StageSession, state: TrainerState): Promise<Policy> {
+  const { weightsHash } = state;
+  if (deps.samplers === 'beside-trainer') return { weightsHash };
+  const { parent } = session;
+  if (parent.weights && parent.weightsHash === weightsHash) return { weightsHash, weights: parent.weights };
+  return { weightsHash, weights: await publish(deps, session, state) };
+}
+
+async function publish(deps: TrainingDeps, session: StageSession, { step, weightsHash }: TrainerState): Promise<BlobRef> {
+  const known = session.stage.state.published.find((p) => p.step === step)?.weights;
+  if (known) return known;
+  const weights = await deps.trainer.publishWeights(weightsHash);
+  await session.stage.record({ $case: 'policyPublished', value: { step, weightsHash, weights } });
+  return weights;
 }
 
 /** Per-sample figures summed by domain: "coverage.search", "loss.tools", … */

@@ -16,7 +16,7 @@ export interface RoundPlan {
   readonly round: number;
   readonly purpose: 'train' | 'evaluate' | 'dataset';
   readonly weightsHash: string;
-  /** Present when the weights are a published blob rather than the trainer's current state. */
+  /** A published blob of these weights; absent where samplers share the trainer's process and the weights are its current ones. */
   readonly weights?: BlobRef;
   readonly greedy: boolean;
   readonly temperature: number;

@@ -5,7 +5,7 @@
  */
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
-import type { BlobStore, Sampler, Trainer } from '../../core/ports.js';
+import type { BlobStore, Trainer } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { stageAt } from '../../core/run/amend.js';
 import { runFold, type RunState } from '../../core/run/run.js';
@@ -18,11 +18,17 @@ import { readFold } from '../runtime/record-fact.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
 import type { Stopwatch } from './stopwatch.js';
 
+/**
+ * Where the samplers are: in the trainer's own sidecar, which serves its current weights, or in other processes, which load
+ * published ones. A matter of deployment, never of the recipe: the numbers are the same.
+ */
+export type Samplers = 'beside-trainer' | 'elsewhere';
+
 export interface TrainingDeps {
   readonly contexts: RunContexts;
   readonly blobs: BlobStore;
   readonly trainer: Trainer;
-  readonly sampler: Sampler;
+  readonly samplers: Samplers;
   readonly stopwatch: Stopwatch;
   readonly logger: Logger;
   /** For people: service, host, process id. */
@@ -44,7 +50,7 @@ export interface StageSession {
 const idle = new WeakMap<RunContexts, Map<string, ClaimedStream<StageState>>>();
 
 export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, work: (session: StageSession) => Promise<T>): Promise<T> {
-  deps.stopwatch.start();
+  deps.stopwatch.start(`${ref.run}/${ref.stage}`);
   const context = await deps.contexts.get(ref.run);
   const run = await readRun(context);
   const recipe = context.recipe.stages.find((s) => s.id === ref.stage);

@@ -3,8 +3,8 @@ import type { Trainer } from '../../core/ports.js';
 import type { Spent } from '../../proto/gen/stemma/v1/events.js';
 
 export interface Stopwatch {
-  /** Work begins: what went before (starting up) is nobody's time. A no-op once it runs. */
-  start(): void;
+  /** Work on a stage begins: what went before (starting up) is nobody's time. A no-op while it runs for this stage. */
+  start(stage: string): void;
   /** Seconds since the last lap of this process, split. Restarts of the sidecar reset its counter; what ran before is then lost to `compute`. */
   lap(): Promise<Spent>;
   /** A person paused the run: until it is resumed, time is waited for. */
@@ -12,8 +12,10 @@ export interface Stopwatch {
   resume(): void;
 }
 
-export function startStopwatch(trainer: Pick<Trainer, 'status'>, nowMs: () => number): Stopwatch {
+/** `alone`: all planning of a run happens in this process. Otherwise another service may have done the stages between two of ours, and recorded their time. */
+export function startStopwatch(trainer: Pick<Trainer, 'status'>, nowMs: () => number, alone = true): Stopwatch {
   let lastMs: number | undefined;
+  let current: string | undefined;
   let pausedMs: number | undefined;
   let lastBusy = 0;
   let waitingMs = 0;
@@ -21,7 +23,10 @@ export function startStopwatch(trainer: Pick<Trainer, 'status'>, nowMs: () => nu
     if (pausedMs !== undefined) waitingMs += nowMs() - pausedMs;
   };
   return {
-    start: () => void (lastMs ??= nowMs()),
+    start(stage) {
+      if (lastMs === undefined || (!alone && stage !== current)) lastMs = nowMs();
+      current = stage;
+    },
     pause: () => void (pausedMs ??= nowMs()),
     resume() {
       settlePause();

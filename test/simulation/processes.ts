@@ -2,9 +2,7 @@
 import type { BlobStore, EventLog, RunLogs, Sampler, Scorer, Trainer } from '../../core/ports.js';
 import { createRunActivities } from '../../services/coordinator/run-activities.js';
 import { advanceDistill } from '../../services/distiller/advance-distill.js';
-import { advanceRl } from '../../services/learner/advance-rl.js';
-import { advanceSft } from '../../services/learner/advance-sft.js';
-import { advanceEvaluation } from '../../services/rollout/evaluation.js';
+import { createLearnerActivities } from '../../services/learner/learner-activities.js';
 import { createRolloutActivities } from '../../services/rollout/rollout-shard.js';
 import type { Logger } from '../../services/runtime/logger.js';
 import { createRunContexts } from '../../services/runtime/run-context.js';
@@ -54,16 +52,14 @@ export function boot(party: Party, run: string, ports: Ports): Process {
   const contexts = createRunContexts(logs, blobs);
   const stopwatch = startStopwatch(trainer, nowMs);
   const holder = party.name;
-  const training: TrainingDeps = { contexts, blobs, trainer, sampler, stopwatch, logger, holder, nowMs };
+  const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, logger, holder, nowMs };
   const withScoring = { ...training, scoring: ports.scoring };
   const activities = {
-    ...createRunActivities({ logs, blobs, trainer, contexts, stopwatch, code: { version: 'simulated', revision: '' } }),
+    ...createRunActivities({ logs, contexts, stopwatch }),
+    ...createLearnerActivities({ ...withScoring, logs, code: { version: 'simulated', revision: '' } }),
     // No patience inside an activity: waiting is Temporal's, whose retries the scheduler orders.
     ...createRolloutActivities({ contexts, sampler, metrics: rolloutMetrics, logger, holder, heartbeat: nothing, samplerPatienceMs: 0 }),
-    advanceSft: (ref: Parameters<typeof advanceSft>[1]) => advanceSft(training, ref),
-    advanceRl: (ref: Parameters<typeof advanceRl>[1]) => advanceRl(withScoring, ref),
     advanceDistill: (ref: Parameters<typeof advanceDistill>[1]) => advanceDistill(withScoring, ref),
-    advanceEvaluation: (ref: Parameters<typeof advanceEvaluation>[1]) => advanceEvaluation(training, ref),
   };
   return {
     party,

@@ -63,11 +63,6 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
     facts,
     activities: {
       worker: {
-        async openRun(run, input): Promise<RunPlan> {
-          await note('openRun');
-          if (input.recipe === 'unknown') throw new StemmaError('recipe', 'NOT_FOUND', 'there is no recipe unknown', 'Use micro, tiny or agents-a1.');
-          return { run, recipe: input.recipe, seed: input.seed ?? 1, stages, ...controlState(facts) };
-        },
         async startStage(ref) { await note('startStage', ref.stage); stageFacts(facts, ref.stage).started = true; },
         async finishStage(ref) { await note('finishStage', ref.stage); stageFacts(facts, ref.stage).finished = true; },
         async recordControl(fact) {
@@ -80,15 +75,14 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
         async stopRun(_run, reason) { await note('stopRun'); facts.end ??= `stopped: ${reason}`; },
         async failRun(_run, message) { await note('failRun'); facts.end ??= `failed: ${message}`; },
       },
-      learner: { advanceSft: advance('advanceSft'), advanceRl: advance('advanceRl') },
-      distiller: { advanceDistill: advance('advanceDistill') },
-      rollout: {
-        async rolloutShard(shard) {
-          await note('rolloutShard', shard.stage, shard.step);
-          if (script.weightsMissing?.(shard)) return { finished: 0, weightsMissing: true };
-          stageFacts(facts, shard.stage).rolledOut.add(`${shard.step}/${shard.from}`);
-          return { finished: shard.to - shard.from, weightsMissing: false };
+      learner: {
+        async openRun(run, input): Promise<RunPlan> {
+          await note('openRun');
+          if (input.recipe === 'unknown') throw new StemmaError('recipe', 'NOT_FOUND', 'there is no recipe unknown', 'Use micro, tiny or agents-a1.');
+          return { run, recipe: input.recipe, seed: input.seed ?? 1, stages, ...controlState(facts) };
         },
+        advanceSft: advance('advanceSft'),
+        advanceRl: advance('advanceRl'),
         async advanceEvaluation(ref) {
           const stage = stageFacts(facts, ref.stage);
           const step = planOf(stages, ref.stage).steps + 1;
@@ -96,6 +90,15 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
           const shards = owed(ref, stage, step);
           stage.evaluated = shards.length === 0;
           return stage.evaluated ? { kind: 'done', step } : { kind: 'rollouts', step, shards };
+        },
+      },
+      distiller: { advanceDistill: advance('advanceDistill') },
+      rollout: {
+        async rolloutShard(shard) {
+          await note('rolloutShard', shard.stage, shard.step);
+          if (script.weightsMissing?.(shard)) return { finished: 0, weightsMissing: true };
+          stageFacts(facts, shard.stage).rolledOut.add(`${shard.step}/${shard.from}`);
+          return { finished: shard.to - shard.from, weightsMissing: false };
         },
       },
     },

@@ -1,30 +1,38 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import type { ChildExit } from '../../runtime/child-process.js';
+import { logUrl } from '../../runtime/config.js';
 import { createLogger } from '../../runtime/logger.js';
 import { EXIT_INTERRUPTED } from '../../runtime/shutdown.js';
 import type { CliDeps } from '../deps.js';
+import { countValue } from '../option-values.js';
 import { logFileOf, sayAddresses } from '../run-here.js';
+
+interface Options {
+  readonly distributed: boolean;
+  readonly rollouts: number;
+}
 
 export function upCommand(deps: CliDeps): Command {
   return new Command('up')
     .description('open the platform and go on with every unfinished run, until Ctrl-C')
-    .action(() => up(deps));
+    .option('--distributed', 'each service a process of its own, over a shared log', false)
+    .addOption(new Option('--rollouts <n>', 'with --distributed: how many rollout workers').argParser(countValue).default(2))
+    .action((options: Options) => up(deps, options));
 }
 
-async function up(deps: CliDeps): Promise<void> {
-  const config = deps.config();
-  const file = logFileOf(config);
+interface Opened {
+  close(): Promise<void>;
+}
+
+async function up(deps: CliDeps, options: Options): Promise<void> {
   const stopAsked = new AbortController();
   const shutdown = deps.listenForShutdown({
     onFirst: () => stopAsked.abort(),
     onSecond: () => deps.exitNow(EXIT_INTERRUPTED),
   });
   try {
-    const platform = await (await deps.doors()).openPlatform({
-      config, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
-      onStart: (what) => deps.terminal.say(`  ${what}`),
-    });
+    const platform = await (options.distributed ? openDistributed(deps, options) : openHere(deps));
     try {
-      sayAddresses(deps, platform, file);
       deps.terminal.say('Ready. Submit with `stemma run RECIPE` or from the Temporal UI with {"recipe":"tiny"}; Ctrl-C ends.');
       await aborted(stopAsked.signal);
       deps.terminal.say('Stopping; unfinished runs go on at the next `stemma up`.');
@@ -34,6 +42,34 @@ async function up(deps: CliDeps): Promise<void> {
   } finally {
     shutdown.dispose();
   }
+}
+
+async function openHere(deps: CliDeps): Promise<Opened> {
+  const config = deps.config();
+  const file = logFileOf(config);
+  const platform = await (await deps.doors()).openPlatform({
+    config, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
+    onStart: (what) => deps.terminal.say(`  ${what}`),
+  });
+  sayAddresses(deps, platform, file);
+  return platform;
+}
+
+async function openDistributed(deps: CliDeps, { rollouts }: Options): Promise<Opened> {
+  const config = deps.config();
+  const cluster = await (await deps.doors()).openCluster({
+    config, rollouts,
+    onStart: (what) => deps.terminal.say(`  ${what}`),
+    onDeath: (part, exit) => deps.terminal.say(`  ${part} ended (${howItEnded(exit)}): starting it again`),
+  });
+  const { temporalUi, gateway } = cluster.addresses;
+  deps.terminal.say([`  Temporal UI  ${temporalUi}`, `  gateway      ${gateway}`, `  log          ${logUrl(cluster.config.log)}`, `  log lines    ${config.home}/roles/*/log.jsonl`].join('\n'));
+  return cluster;
+}
+
+function howItEnded({ code, signal, lastLines }: ChildExit): string {
+  const last = lastLines.at(-1);
+  return [signal ?? `exit code ${code}`, ...(signal === null && last !== undefined ? [last] : [])].join(': ');
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -82,7 +82,9 @@ export async function scriptedPlatform(options: { readonly isTty?: boolean } = {
 }
 
 function doorsOf(scripted: Scripted): Doors {
+  const notScripted = (): never => { throw new Error('not scripted'); };
   return {
+    openCluster: notScripted, openRole: notScripted,
     openPlatform: () => openPlatform(scripted),
     openStores: () => openStores(scripted.home),
     connect: async () => {

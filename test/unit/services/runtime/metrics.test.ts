@@ -22,7 +22,7 @@ describe('metrics', () => {
     const registry = createRegistry({ processFigures: false });
     counter(registry, { name: 'stemma_turns_total', help: 'Turns.', labels: ['domain'] }).inc({ domain: 'search' }, 3);
     let problem: string | null = null;
-    const server = await serveMetrics({ registry, port: 0, health: () => problem });
+    const server = await serveMetrics({ registry, host: '127.0.0.1', port: 0, health: () => problem });
     try {
       expect(await (await fetch(server.url)).text()).toContain('stemma_turns_total{domain="search"} 3');
       const health = `http://127.0.0.1:${server.port}/healthz`;
@@ -40,7 +40,7 @@ describe('metrics', () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as AddressInfo;
-    await expect(serveMetrics({ registry: createRegistry({ processFigures: false }), port })).rejects.toMatchObject({
+    await expect(serveMetrics({ registry: createRegistry({ processFigures: false }), host: '127.0.0.1', port })).rejects.toMatchObject({
       code: 'UNAVAILABLE', message: `port ${port} is in use`, remedy: expect.stringContaining('STEMMA_METRICS_PORT') as string,
     });
     await new Promise((resolve) => other.close(resolve));

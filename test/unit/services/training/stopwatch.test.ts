@@ -24,9 +24,9 @@ describe('stopwatch', () => {
   it('splits each lap, and what went before the first start is nobody\'s', async () => {
     const { watch, pass } = bench();
     pass(10, 3);
-    watch.start();
+    watch.start('sft');
     pass(2, 1.5);
-    watch.start();
+    watch.start('sft');
     // The counter is the sidecar's own: what it computed before the start is cut to the lap.
     expect(await watch.lap()).toEqual({ wallSeconds: 2, computeSeconds: 2, waitingSeconds: 0 });
     pass(4, 1);
@@ -35,7 +35,7 @@ describe('stopwatch', () => {
 
   it('counts a pause as waiting, also across laps, never more than the lap', async () => {
     const { watch, pass } = bench();
-    watch.start();
+    watch.start('sft');
     pass(1, 1);
     watch.pause();
     pass(3);
@@ -48,7 +48,7 @@ describe('stopwatch', () => {
 
   it('starts the count anew when the sidecar was restarted', async () => {
     const { watch, pass, restartSidecar } = bench();
-    watch.start();
+    watch.start('sft');
     pass(5, 4);
     await watch.lap();
     restartSidecar();

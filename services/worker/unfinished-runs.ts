@@ -3,7 +3,7 @@ import { runStream } from '../../core/log/keys.js';
 import type { RunLogs } from '../../core/ports.js';
 import { runFold } from '../../core/run/run.js';
 import { readFold } from '../runtime/record-fact.js';
-import type { UnfinishedRun } from '../worker/start-runs.js';
+import type { UnfinishedRun } from './start-runs.js';
 
 export async function unfinishedRuns(logs: RunLogs): Promise<UnfinishedRun[]> {
   const all = await Promise.all((await logs.list()).map((run) => unfinished(logs, run)));

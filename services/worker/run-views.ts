@@ -1,6 +1,7 @@
 /** Live read models of the runs this process works on: what the learning metrics are folded from. Nothing is read before the first scrape. */
 import type { EventLog, RunLogs } from '../../core/ports.js';
 import type { RunView } from '../../core/projection/run-view.js';
+import type { RunActivities } from '../../workflows/activities.js';
 import type { Logger } from '../runtime/logger.js';
 import { followRun, type RunFollower } from '../runtime/run-follower.js';
 
@@ -44,6 +45,17 @@ export function createRunViews(logs: RunLogs, logger: Logger): RunViews {
         await looking;
         await log?.close();
       }
+    },
+  };
+}
+
+/** A run is followed from its first stage on, or, after a restart, from the look at unfinished runs. */
+export function followedRuns(activities: RunActivities, views: RunViews): RunActivities {
+  return {
+    ...activities,
+    async startStage(ref) {
+      await activities.startStage(ref);
+      views.follow(ref.run);
     },
   };
 }

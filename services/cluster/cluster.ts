@@ -1,0 +1,83 @@
+/**
+ * Distributed mode on one machine: Temporal and every service as a process of its own over a shared log, each started again
+ * when it dies. What a person starts with `up --distributed`, and what tests break.
+ */
+import { join } from 'node:path';
+import { StemmaError } from '../../core/errors.js';
+import { gatewayClient } from '../gateway/client.js';
+import type { Addresses, Cluster, ClusterOptions, ClusterPart } from '../cli/platform.js';
+import type { Config } from '../runtime/config.js';
+import { openDoor } from '../runtime/door-file.js';
+import { takeHome } from '../runtime/home-lock.js';
+import { freePort, startTemporal } from '../runtime/temporal-process.js';
+import { startRoleProcess } from './role-process.js';
+import type { Role } from '../roles/role.js';
+
+export async function openCluster(options: ClusterOptions): Promise<Cluster> {
+  const { config, onStart } = options;
+  const lock = takeHome(config.home);
+  const closers: (() => unknown)[] = [() => lock.release()];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    onStart('Temporal');
+    const temporal = await startTemporal({
+      executable: config.tools.temporal, databaseFile: join(config.home, 'temporal.db'), logFile: join(config.home, 'temporal.log'),
+      port: config.ports.temporal || undefined, uiPort: config.ports.temporalUi || undefined,
+      onDeath: (exit) => options.onDeath?.('temporal', exit),
+    });
+    closers.push(() => temporal.stop());
+    const shared = await sharedConfig(options.config, temporal.address);
+    const names = roleNames(options.rollouts);
+    onStart(`${names.length} services`);
+    const roles = await startRoles(options, shared, names, closers);
+    closers.push(await openDoor(config.home, { gateway: shared.addresses.gateway, log: shared.log }));
+    const controls = gatewayClient(shared.addresses.gateway);
+    closers.push(() => controls.close());
+    const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway };
+    const parts: ClusterPart[] = [{ name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) }, ...roles];
+    return { config: shared, addresses, parts, submit: (request) => controls.submit(request), control: (fact) => controls.control(fact), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Named {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** Teacher scoring first: the others call it. */
+function roleNames(rollouts: number): Named[] {
+  return [
+    ...(['teacher-scoring', 'worker', 'learner', 'distiller', 'gateway'] as const).map((role) => ({ name: role, role })),
+    ...Array.from({ length: rollouts }, (_, i) => ({ name: `rollout-${i + 1}`, role: 'rollout' as const })),
+  ];
+}
+
+/** Addresses are chosen before anyone starts and stay: whoever is restarted is found where it was. */
+async function sharedConfig(config: Config, temporal: string): Promise<Config> {
+  if (config.log.kind === 'embedded') throw new StemmaError('log', 'INVALID', 'distributed mode needs a log that several processes write', 'Name one with --log kafka://host:port.');
+  const gateway = await freePort(config.ports.gateway, 'STEMMA_GATEWAY_PORT');
+  const scoring = await freePort(config.ports.scoring, 'STEMMA_SCORING_PORT');
+  return {
+    ...config, ports: { ...config.ports, gateway, scoring },
+    addresses: { temporal, gateway: `${config.listenHost}:${gateway}`, scoring: `${config.listenHost}:${scoring}` },
+  };
+}
+
+async function startRoles(
+  options: ClusterOptions, shared: Config, names: readonly Named[], closers: (() => unknown)[],
+): Promise<(ClusterPart & { readonly metrics: string })[]> {
+  const started = await Promise.allSettled(names.map(async ({ name, role }) => {
+    const process = await startRoleProcess({ name, role, config: shared, onDeath: (exit) => options.onDeath?.(name, exit), onLine: options.onStart });
+    closers.push(() => process.stop());
+    return process;
+  }));
+  return started.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}

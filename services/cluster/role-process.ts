@@ -1,0 +1,58 @@
+/** One service as a supervised child: `stemma serve ROLE` with a home of its own, for ever. */
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { superviseChild, type ChildExit } from '../runtime/child-process.js';
+import { environmentOf, type Config } from '../runtime/config.js';
+import { freePort } from '../runtime/temporal-process.js';
+import type { Role } from '../roles/role.js';
+
+export interface RoleProcessSpec {
+  /** Unique in the cluster: rollout-2. */
+  readonly name: string;
+  readonly role: Role;
+  /** Of the cluster: shared log, blobs and addresses. */
+  readonly config: Config;
+  readonly onDeath: (exit: ChildExit) => void;
+  /** What it says when it is ready. */
+  readonly onLine: (line: string) => void;
+}
+
+export interface RoleProcess {
+  readonly name: string;
+  readonly metrics: string;
+  pid(): number;
+  onRestart(listener: () => void): void;
+  stop(): Promise<void>;
+}
+
+/** It hands back its work, stops its sidecar and closes its log. */
+const STOP_GRACE_MS = 15_000;
+/** Importing torch takes seconds, minutes on a machine that starts seven at once. */
+const READY_TIMEOUT_MS = 300_000;
+
+export async function startRoleProcess({ name, role, config, onDeath, onLine }: RoleProcessSpec): Promise<RoleProcess> {
+  const home = join(config.home, 'roles', name);
+  await mkdir(home, { recursive: true });
+  const metricsPort = await freePort(0, 'STEMMA_METRICS_PORT');
+  const output = createWriteStream(join(home, 'output.log'), { flags: 'a' }).on('error', () => undefined);
+  const child = await superviseChild({
+    name, boundary: 'setup', command: process.execPath,
+    args: [join(config.packageRoot, 'dist', 'services', 'cli', 'main.js'), 'serve', role],
+    env: environmentOf({ ...config, home, logFile: join(home, 'log.jsonl'), ports: { ...config.ports, metrics: metricsPort } }),
+    ready: {
+      line(line) {
+        const isReady = line.startsWith(`${role} ready`);
+        if (isReady) onLine(line.replace(role, name));
+        return isReady;
+      },
+    },
+    readyTimeoutMs: READY_TIMEOUT_MS, restart: 'always', stopGraceMs: STOP_GRACE_MS, onDeath,
+    onLog: (line) => void output.write(`${line}\n`),
+  });
+  void child.exited.then(() => output.end());
+  return {
+    name, metrics: `http://${config.listenHost}:${metricsPort}/metrics`,
+    pid: () => child.pid(), onRestart: (listener) => child.onRestart(listener), stop: () => child.stop(),
+  };
+}

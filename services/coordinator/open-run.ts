@@ -1,0 +1,59 @@
+/** The first activity of a run: its log and manifest are made, or read back. */
+import { StemmaError } from '../../core/errors.js';
+import { runStream } from '../../core/log/keys.js';
+import type { EventLog, RunLogs } from '../../core/ports.js';
+import type { StageRecipe } from '../../core/recipe/recipe.js';
+import { runFold } from '../../core/run/run.js';
+import type { RunInput, RunPlan, StagePlan } from '../../workflows/activities.js';
+import { loadRecipe } from '../runtime/recipe-schema.js';
+import { readFold } from '../runtime/record-fact.js';
+import type { RunContexts } from '../runtime/run-context.js';
+import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
+import { forkRun, planFork } from './fork-run.js';
+import { recordEnd } from './record-end.js';
+
+export interface OpenRunDeps extends CreateRunDeps {
+  readonly logs: RunLogs;
+  readonly contexts: RunContexts;
+}
+
+const DEFAULT_SEED = 1;
+
+export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): Promise<RunPlan> {
+  assertRunId(run);
+  // Refused before anything is written: a recipe that is not there leaves no log behind.
+  if (!(await deps.logs.list()).includes(run)) await (input.fork ? planFork(deps, input.fork) : loadRecipe(input.recipe));
+  const log = await deps.logs.open(run, 'write');
+  const { state } = await readFold(log, runStream(run), runFold);
+  if (!state.created) {
+    await begin(deps, log, run, input).catch((error: unknown) => settleFailure(deps, run, error));
+  }
+  const context = await deps.contexts.get(run);
+  return {
+    run, recipe: context.recipe.name, seed: Number(context.seed), paused: state.paused,
+    stopped: state.stopRequested || state.end !== undefined,
+    stages: context.recipe.stages.map(stagePlan),
+  };
+}
+
+async function begin(deps: OpenRunDeps, log: EventLog, run: string, { recipe, seed, fork }: RunInput): Promise<void> {
+  if (fork) return forkRun(deps, log, run, fork);
+  await createRun(deps, log, { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) });
+}
+
+/** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */
+async function settleFailure(deps: OpenRunDeps, run: string, error: unknown): Promise<void> {
+  // Another attempt was first, by other code perhaps: its manifest is the run's.
+  if (error instanceof StemmaError && error.boundary === 'log' && error.code === 'HASH_MISMATCH') return;
+  if (error instanceof StemmaError && !error.retriable && !error.mendable) {
+    await recordEnd(deps.logs, run, { $case: 'runFailed', value: { code: error.code, boundary: error.boundary, message: error.message } });
+  }
+  throw error;
+}
+
+function stagePlan(stage: StageRecipe): StagePlan {
+  return {
+    id: stage.id, kind: stage.kind, evaluate: stage.evaluate, steps: stage.steps,
+    ...(stage.kind === 'rl' ? { domain: stage.domain } : {}),
+  };
+}

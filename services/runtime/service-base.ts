@@ -1,0 +1,37 @@
+/** What every service of a process stands on: log, blobs, the runs' contexts, and how it is known and watched. */
+import { hostname } from 'node:os';
+import type { Registry } from 'prom-client';
+import type { BlobStore, RunLogs } from '../../core/ports.js';
+import { openDirectoryBlobs } from '../adapters/blob/directory.js';
+import type { Config } from './config.js';
+import type { Logger } from './logger.js';
+import { createRunContexts, type RunContexts } from './run-context.js';
+import { startSidecar, type SidecarProcess } from './sidecar-process.js';
+
+export interface ServiceBase {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly logs: RunLogs;
+  readonly blobs: BlobStore;
+  readonly contexts: RunContexts;
+  /** For people: service, host, process id. */
+  readonly holder: string;
+  /** Called as work progresses. */
+  readonly heartbeat: () => void;
+}
+
+export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat'> & { readonly service: string };
+
+export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
+  const blobs = await openDirectoryBlobs(spec.config.blobs);
+  return { ...spec, blobs, contexts: createRunContexts(spec.logs, blobs), holder: `${service} ${hostname()} ${process.pid}` };
+}
+
+/** A sidecar of this process. Threads and device are the configuration's: the same everywhere, or a run would not repeat bit for bit. */
+export function startOwnSidecar(config: Config, logFile: string): Promise<SidecarProcess> {
+  return startSidecar({
+    python: config.tools.python, kernelsDirectory: `${config.packageRoot}/kernels`, blobsDirectory: config.blobs,
+    threads: config.threads, device: config.device, logFile,
+  });
+}
