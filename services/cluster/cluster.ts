@@ -9,9 +9,12 @@ import type { Addresses, Cluster, ClusterOptions, ClusterPart } from '../cli/pla
 import type { Config } from '../runtime/config.js';
 import { openDoor } from '../runtime/door-file.js';
 import { takeHome } from '../runtime/home-lock.js';
+import { startKafka, type KafkaProcess } from '../runtime/kafka-process.js';
 import { freePort, startTemporal } from '../runtime/temporal-process.js';
 import { startRoleProcess } from './role-process.js';
 import type { Role } from '../roles/role.js';
+
+const NO_SECURITY = { tls: false, caFile: '', sasl: 'none', user: '', passwordFile: '' } as const;
 
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { config, onStart } = options;
@@ -28,7 +31,10 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       onDeath: (exit) => options.onDeath?.('temporal', exit),
     });
     closers.push(() => temporal.stop());
-    const shared = await sharedConfig(options.config, temporal.address);
+    const broker = config.log.kind === 'kafka' ? undefined : await startBroker(options);
+    if (broker) closers.push(() => broker.stop());
+    const log = broker ? { kind: 'kafka' as const, brokers: broker.brokers, security: NO_SECURITY } : config.log;
+    const shared = await sharedConfig({ ...config, log }, temporal.address);
     const names = roleNames(options.rollouts);
     onStart(`${names.length} services`);
     const roles = await startRoles(options, shared, names, closers);
@@ -36,12 +42,26 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     const controls = gatewayClient(shared.addresses.gateway);
     closers.push(() => controls.close());
     const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway };
-    const parts: ClusterPart[] = [{ name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) }, ...roles];
+    const parts: ClusterPart[] = [
+      { name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) },
+      ...(broker ? [{ name: 'broker', pid: () => broker.pid(0), onRestart: (listener: () => void) => broker.onRestart(0, listener) }] : []), ...roles,
+    ];
     return { config: shared, addresses, parts, submit: (request) => controls.submit(request), control: (fact) => controls.control(fact), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** One node: what it acknowledges survives the death of its process, not a loss of power. */
+function startBroker({ config, onStart, onDeath }: ClusterOptions): Promise<KafkaProcess> {
+  const { java, kafka } = config.tools;
+  if (java === '' || kafka === '') {
+    throw new StemmaError('setup', 'NOT_FOUND', 'distributed mode needs a log that several processes write, and there is no Kafka here',
+      'Fetch it with `npm run setup -- --only=kafka`, or name a broker that runs elsewhere with --log kafka://host:port.');
+  }
+  onStart('a Kafka broker');
+  return startKafka({ java, libraries: kafka, directory: join(config.home, 'kafka'), onDeath: (exit) => onDeath?.('broker', exit) });
 }
 
 interface Named {
@@ -59,7 +79,6 @@ function roleNames(rollouts: number): Named[] {
 
 /** Addresses are chosen before anyone starts and stay: whoever is restarted is found where it was. */
 async function sharedConfig(config: Config, temporal: string): Promise<Config> {
-  if (config.log.kind === 'embedded') throw new StemmaError('log', 'INVALID', 'distributed mode needs a log that several processes write', 'Name one with --log kafka://host:port.');
   const gateway = await freePort(config.ports.gateway, 'STEMMA_GATEWAY_PORT');
   const scoring = await freePort(config.ports.scoring, 'STEMMA_SCORING_PORT');
   return {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
-import { superviseChild, type SupervisedChild } from './child-process.js';
+import { superviseChild, type ChildExit, type SupervisedChild } from './child-process.js';
 import { freePorts } from './free-port.js';
 
 export interface KafkaSpec {
@@ -21,12 +21,16 @@ export interface KafkaSpec {
   /** Of the first node; absent: any free one. Not for a directory that has addresses already. */
   readonly port?: number;
   readonly readyTimeoutMs?: number;
+  /** Given: a node that ends without having been asked to is started again, for ever, and this hears of it. */
+  readonly onDeath?: (exit: ChildExit) => void;
 }
 
 export interface KafkaProcess {
   /** host:port of each node. */
   readonly brokers: readonly string[];
   pid(node: number): number;
+  /** Of a supervised node: called each time it serves again. */
+  onRestart(node: number, listener: () => void): void;
   /** SIGKILL by default; resolves when the process is gone (at once for a signal that does not end it). Nodes count from 0. */
   kill(node: number, signal?: NodeJS.Signals): Promise<void>;
   /** Resolves when it serves again. */
@@ -59,6 +63,7 @@ export async function startKafka(spec: KafkaSpec): Promise<KafkaProcess> {
   return {
     brokers: addresses.brokers.map((port) => `${HOST}:${port}`),
     pid: (node) => children[node]!.pid(),
+    onRestart: (node, listener) => children[node]!.onRestart(listener),
     async kill(node, signal = 'SIGKILL') {
       process.kill(children[node]!.pid(), signal);
       if (signal === 'SIGKILL' || signal === 'SIGTERM') await children[node]!.exited;
@@ -132,7 +137,7 @@ async function format(spec: KafkaSpec, addresses: Addresses, node: number): Prom
 async function startNode(spec: KafkaSpec, node: number): Promise<SupervisedChild> {
   const log = createWriteStream(join(nodeDirectory(spec, node), 'server.log'), { flags: 'a' }).on('error', () => undefined);
   const child = await superviseChild({
-    name: `kafka-${node}`, boundary: 'setup', restart: false, command: spec.java,
+    name: `kafka-${node}`, boundary: 'setup', restart: spec.onDeath === undefined ? false : 'always', onDeath: spec.onDeath, command: spec.java,
     // Its log goes to stdout, where "started" is waited for.
     args: [...HEAP, '-Dorg.slf4j.simpleLogger.logFile=System.out', '-cp', join(spec.libraries, '*'), 'kafka.Kafka', settingsFile(spec, node)],
     ready: { line: (line) => line.includes('Kafka Server started') },
