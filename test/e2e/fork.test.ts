@@ -52,6 +52,14 @@ describe('stemma fork', () => {
     expect(await said('replay', run)).toContain('IDENTICAL: 17 steps');
   }, 120_000);
 
+  it('differs from its parent, by meaning, in the setting and from the step after it', async () => {
+    expect(await said('diff', PARENT, SAME)).toContain('SAME');
+    const { code, stdout } = await cli(home, ['diff', PARENT, OTHER]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('DIFFERENT from distill step 2 on: settings sva.topK from 2 is only in the second');
+    expect(stdout).toMatch(/^step +16 same +1 different/m);
+  });
+
   it('has a lineage that reaches its parent\'s history', async () => {
     const lines = await said('lineage', other, '--run', OTHER, '--full');
     expect(lines).toContain(`forked from run ${PARENT}`);

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { StemmaError } from '../../core/errors.js';
-import type { BlobStore, StoredEvent } from '../../core/ports.js';
+import type { BlobStore, RunLogs, StoredEvent } from '../../core/ports.js';
 import type { RunView } from '../../core/projection/run-view.js';
 import { Event } from '../../proto/gen/stemma/v1/events.js';
 import type { Manifest } from '../../services/runtime/run-context.js';
@@ -73,4 +73,25 @@ function records(file: string): Uint8Array[] {
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The committed run as its log; other runs of these logs start empty. Drops duplicates as real logs do. */
+export function memoryLogs(run: string, events: readonly StoredEvent[]): RunLogs {
+  const runs = new Map<string, Event[]>([[run, events.map(({ event }) => event)]]);
+  return {
+    list: () => Promise.resolve([...runs.keys()]),
+    open(name) {
+      const held = runs.get(name) ?? [];
+      runs.set(name, held);
+      return Promise.resolve({
+        append(added) {
+          for (const event of added) if (!held.some(({ id }) => id === event.id)) held.push(event);
+          return Promise.resolve();
+        },
+        readStream: (stream, from = 0) => Promise.resolve(held.filter((event) => event.stream === stream).map((event, position) => ({ position, event })).slice(from)),
+        tail() { throw new Error('nobody tails here'); },
+        close: () => Promise.resolve(),
+      });
+    },
+  };
 }

@@ -1,7 +1,12 @@
-import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Command, Option } from 'commander';
 import { StemmaError } from '../../../core/errors.js';
 import { BlobRef } from '../../../proto/gen/stemma/v1/events.js';
+import { writeJsonl } from '../../export/jsonl.js';
+import { writeParquet } from '../../export/parquet.js';
+import { trajectoryRows } from '../../export/trajectories.js';
+import { createRunContexts } from '../../runtime/run-context.js';
 import type { CliDeps } from '../deps.js';
 import { hashText } from '../figures.js';
 import type { Stores } from '../platform.js';
@@ -9,14 +14,46 @@ import { readRun } from '../run-reader.js';
 import type { RunSnapshot } from '../run-reader.js';
 import { withStores } from '../with-stores.js';
 
+const FORMATS = ['weights', 'parquet', 'jsonl'] as const;
+
+interface Options {
+  readonly stage?: string;
+  readonly format: (typeof FORMATS)[number];
+}
+
 export function exportCommand(deps: CliDeps): Command {
   return new Command('export')
-    .description('write a run\'s weights as a Hugging Face directory')
+    .description('write a run\'s weights as a Hugging Face directory, or its trajectories as a Parquet or JSON-lines file')
     .argument('<run>', 'a run id')
-    .argument('<directory>', 'created if need be')
-    .option('--stage <id>', 'the stage whose result is written (default: the last finished one)')
-    .action((run: string, directory: string, options: { readonly stage?: string }) =>
-      withStores(deps, (stores) => exportRun(deps, stores, { run, directory: resolve(directory), stage: options.stage })));
+    .argument('[path]', 'a directory, created if need be; of trajectories a file (default: named after the run, here)')
+    .option('--stage <id>', 'of weights: the stage whose result is written (default: the last finished one)')
+    .addOption(new Option('--format <format>', 'what to write').choices(FORMATS).default('weights'))
+    .action((run: string, path: string | undefined, { stage, format }: Options) => withStores(deps, (stores) => (format === 'weights'
+      ? exportRun(deps, stores, { run, directory: resolve(path ?? run), stage })
+      : exportTrajectories(deps, stores, { run, file: resolve(path ?? `${run}.${format}`), format }))));
+}
+
+interface TrajectoryRequest {
+  readonly run: string;
+  readonly file: string;
+  readonly format: 'parquet' | 'jsonl';
+}
+
+/** Written under another name first: an interrupted export leaves no file that looks whole. */
+async function exportTrajectories(deps: CliDeps, stores: Stores, { run, file, format }: TrajectoryRequest): Promise<void> {
+  await readRun(stores, run, 'stages');
+  const context = await createRunContexts(stores.logs, stores.blobs, 'read').get(run);
+  const partial = `${file}.partial`;
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    const rows = await (format === 'parquet' ? writeParquet : writeJsonl)(partial, trajectoryRows(context));
+    await rename(partial, file);
+    deps.terminal.print(file);
+    deps.terminal.say(`${rows} trajectories of ${run} are in ${file}`);
+  } finally {
+    await rm(partial, { force: true });
+    await context.log.close();
+  }
 }
 
 interface Request {
