@@ -4,6 +4,7 @@
  * and errors Temporal can read.
  */
 import { Context } from '@temporalio/activity';
+import { StemmaError } from '../../core/errors.js';
 import { toApplicationFailure } from '../runtime/activity-errors.js';
 
 const HEARTBEAT_EVERY_MS = 1000;
@@ -33,9 +34,14 @@ export function wrapActivities<T extends object>(activities: T, onFailed?: OnAtt
   return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity, onFailed)])) as T;
 }
 
-/** A heartbeat with a position; outside an activity, nothing. */
+/** A heartbeat with a position; outside an activity, nothing. UNAVAILABLE once the activity is cancelled: another attempt has its work, so go no further. */
 export function heartbeat(position?: unknown): void {
-  if (inActivity()) Context.current().heartbeat(position);
+  if (!inActivity()) return;
+  const context = Context.current();
+  if (context.cancellationSignal.aborted) {
+    throw new StemmaError('temporal', 'UNAVAILABLE', `${context.info.activityType} was cancelled`, 'Nothing to do: another attempt goes on from what is recorded.');
+  }
+  context.heartbeat(position);
 }
 
 function inActivity(): boolean {

@@ -20,6 +20,18 @@ describe('a supervised child', () => {
     expect((await child.exited).signal).toBe('SIGTERM');
   });
 
+  it('says each end that was not asked for, and is started again however often it ends, if that is asked', async () => {
+    const said: (number | null)[] = [];
+    let heard = (): void => undefined;
+    const child = await superviseChild({
+      ...SPEC, restart: 'always', args: ['-e', 'console.log("ready"); process.exit(3)'],
+      onDeath: ({ code }) => { said.push(code); heard(); },
+    });
+    while (said.length < 4) await new Promise<void>((resolve) => { heard = resolve; });
+    await child.stop();
+    expect(said.slice(0, 4)).toEqual([3, 3, 3, 3]);
+  });
+
   it('takes its grandchildren with it', async () => {
     const source = 'const { spawn } = require("node:child_process"); const c = spawn("sleep", ["600"]); console.log(c.pid); setInterval(() => undefined, 1000)';
     let grandchild = 0;

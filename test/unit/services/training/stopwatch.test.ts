@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { startStopwatch } from '../../../../services/training/stopwatch.js';
 
 /** A clock and a sidecar whose seconds the test turns by hand. */
-function bench(): { watch: ReturnType<typeof startStopwatch>; pass(seconds: number, busy?: number): void; restartSidecar(): void } {
+function bench(alone = true): { watch: ReturnType<typeof startStopwatch>; pass(seconds: number, busy?: number): void; restartSidecar(): void } {
   let nowMs = 0;
   let busySeconds = 0;
   const watch = startStopwatch({
     status: () => Promise.resolve({ stateHash: '', weightsHash: '', fingerprintJson: '{}', busySeconds, peakMemoryBytes: 0 }),
-  }, () => nowMs);
+  }, () => nowMs, alone);
   return {
     watch,
     pass(seconds, busy = 0) {
@@ -54,5 +54,17 @@ describe('stopwatch', () => {
     restartSidecar();
     pass(5, 2);
     expect(await watch.lap()).toEqual({ wallSeconds: 5, computeSeconds: 2, waitingSeconds: 0 });
+  });
+
+  it('leaves out what another service did between two of our stages, which has recorded it', async () => {
+    const { watch, pass } = bench(false);
+    watch.start('sft');
+    pass(2, 1);
+    expect(await watch.lap()).toEqual({ wallSeconds: 2, computeSeconds: 1, waitingSeconds: 0 });
+    pass(60);
+    watch.start('distill');
+    pass(3, 1);
+    watch.start('distill');
+    expect(await watch.lap()).toEqual({ wallSeconds: 3, computeSeconds: 1, waitingSeconds: 0 });
   });
 });
