@@ -137,17 +137,15 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
       const { attempt, turn, tokens, logprobs, weightsHash, finish } = payload.value;
       if (attempt !== state.attempts || turn !== state.turns.length) return state;
       const sampled: Turn = { tokens: unpackU32(tokens), logprobs: unpackF32(logprobs), weightsHash, finish: finish === 'stop' ? 'stop' : 'length' };
-      return { ...state, turns: [...state.turns, sampled] };
+      return { ...state, turns: state.turns.concat(sampled) };
     }
     case 'observationRecorded': {
       const { attempt, turn, tokens, recordJson } = payload.value;
       const last = state.turns[turn];
       if (attempt !== state.attempts || last === undefined || turn !== state.turns.length - 1) return state;
-      const acted: Turn = {
-        ...last, observationTokens: unpackU32(tokens),
-        ...(recordJson === '' ? {} : { record: JSON.parse(recordJson) as ActionRecord }),
-      };
-      return { ...state, turns: [...state.turns.slice(0, -1), acted] };
+      const turns = state.turns.slice();
+      turns[turn] = actedTurn(last, unpackU32(tokens), recordJson);
+      return { ...state, turns };
     }
     case 'attemptAborted':
       if (payload.value.attempt !== state.attempts || state.aborted.length === state.attempts) return state;
@@ -158,6 +156,18 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
     }
     default: return state;
   }
+}
+
+/** The record is parsed when it is asked for: few folds ask, and it would be half of what they cost. */
+function actedTurn({ tokens, logprobs, weightsHash, finish }: Turn, observationTokens: Uint32Array, recordJson: string): Turn {
+  if (recordJson === '') return { tokens, logprobs, weightsHash, finish, observationTokens };
+  let record: ActionRecord | undefined;
+  return {
+    tokens, logprobs, weightsHash, finish, observationTokens,
+    get record() {
+      return (record ??= JSON.parse(recordJson) as ActionRecord);
+    },
+  };
 }
 
 function endStatus(status: string): EndStatus {

@@ -15,7 +15,7 @@ export async function simulatedRecipe(): Promise<Recipe> {
     stages: [
       { ...sft, steps: 2, evaluate: false, batchSize: 2, dataset: { ...sft.dataset, rows: 4, mixture: { search: 1 } } },
       { ...rl, steps: 2, evaluate: false, promptsPerStep: 2, dynamicSampling: { enabled: true, metric: 'reward', maxRounds: 1 } },
-      { ...distill, steps: 1, evaluate: true, promptsPerDomain: 2 },
+      { ...distill, steps: 1, evaluate: true, promptsPerDomain: 1 },
     ],
     teachers: { search: 'search-rl', science: 'sft', instruction: 'none', tools: 'none' },
   };

@@ -77,7 +77,8 @@ export class Scheduler {
   }
 
   remove(operation: Operation): void {
-    this.operations = this.operations.filter((each) => each !== operation);
+    const at = this.operations.indexOf(operation);
+    if (at >= 0) this.operations.splice(at, 1);
   }
 
   /** Runs until `done`; Stuck where nothing is left to do, or after too many steps. */
@@ -128,8 +129,14 @@ export class Scheduler {
   }
 
   private ready(): Operation[] {
-    const able = this.operations.filter((each) => each.owner === null || each.owner.status === 'up');
-    const free = able.filter((each) => each.heldUntil <= this.step);
-    return free.length > 0 ? free : able;
+    const able: Operation[] = [];
+    let held = 0;
+    for (const operation of this.operations) {
+      if (operation.owner !== null && operation.owner.status !== 'up') continue;
+      able.push(operation);
+      if (operation.heldUntil > this.step) held += 1;
+    }
+    if (held === 0 || held === able.length) return able;
+    return able.filter((operation) => operation.heldUntil <= this.step);
   }
 }

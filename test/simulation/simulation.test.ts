@@ -3,7 +3,7 @@
  *   npm run test:simulation -- --schedules 100000 --first-seed 1
  */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { FAULTS, scheduleFrom, type Decision } from './schedule.js';
+import { FAULTS, scheduleFrom } from './schedule.js';
 import { createGenesis, explain, simulate, simulateSeed, type Genesis } from './simulate.js';
 
 vi.mock('@temporalio/workflow', () => import('./workflow-stub.js'));
@@ -16,7 +16,7 @@ vi.mock('../../services/runtime/chat.js', async (original) => {
   return { ...actual, openChat: (await import('./memo.js')).onceChat(actual.openChat) };
 });
 
-const schedules = Number(process.env['STEMMA_TEST_SCHEDULES'] ?? 1000);
+const schedules = Number(process.env['STEMMA_TEST_SCHEDULES'] ?? 500);
 const firstSeed = Number(process.env['STEMMA_TEST_FIRST_SEED'] ?? 1);
 
 let genesis: Genesis;
@@ -32,25 +32,6 @@ describe('the simulated system', () => {
       if (result.problems.length > 0) expect.fail(await explain(genesis, seed, result));
     }
     console.log(`${schedules} schedules (seeds ${firstSeed} to ${firstSeed + schedules - 1}), ${steps} steps, 0 failures, ${Math.round(schedules / ((performance.now() - startedMs) / 60_000))} a minute`);
-  });
-});
-
-/** Schedules that found a fault of the system, cut down; each is mended. */
-const FOUND: readonly [what: string, decisions: readonly Decision[]][] = [
-  ['a planner reported a stage as done although a claim that it had given up landed late and took its facts away', [
-    { step: 366, kind: 'lose-acknowledgement', arg: 3889516511 }, { step: 600, kind: 'lose-acknowledgement', arg: 2247203511 },
-    { step: 708, kind: 'lose-acknowledgement', arg: 2690280773 }, { step: 802, kind: 'lose-acknowledgement', arg: 1496512888 },
-  ]],
-  ['a batch was closed on scores that did not count, for the same reason', [
-    { step: 239, kind: 'pick', arg: 1186393838 }, { step: 240, kind: 'pick', arg: 514565686 }, { step: 241, kind: 'pick', arg: 1131030282 },
-    { step: 256, kind: 'lose-acknowledgement', arg: 568679823 }, { step: 335, kind: 'lose-acknowledgement', arg: 2256844788 },
-    { step: 392, kind: 'pick', arg: 3675207674 }, { step: 393, kind: 'pick', arg: 1648936766 },
-  ]],
-];
-
-describe('what it found', () => {
-  it.each(FOUND)('%s', async (_what, decisions) => {
-    expect((await simulate(genesis, scheduleFrom(decisions))).problems).toEqual([]);
   });
 });
 

@@ -87,7 +87,7 @@ export class Temporal {
     activity.current = attempt;
     this.running.add(attempt);
     // Arguments and results travel as JSON.
-    run(...(structuredClone(activity.args) as unknown[])).then(
+    run(...(JSON.parse(JSON.stringify(activity.args)) as unknown[])).then(
       (value) => this.report(attempt, () => activity.resolve(value)),
       (error: unknown) => this.report(attempt, () => this.judge(activity, error, number)),
     );

@@ -1,0 +1,133 @@
+// npm run bench:scale [-- --turns 4 --episodes 100,1000,10000,100000]
+// Episodes in flight at once, in virtual time and without a model: the real rollout activity, deciders, claims and
+// embedded log. A sampler answers the 64 calls that are due next together, so that a commit holds as many events
+// whatever the number of episodes: what is left to differ is what that number costs.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { stageFold } from '../../dist/core/stage/stage.js';
+import { openEmbeddedLogs } from '../../dist/services/adapters/log/embedded.js';
+import { createRolloutActivities } from '../../dist/services/rollout/rollout-shard.js';
+import { claimStream } from '../../dist/services/runtime/claimed-stream.js';
+import { RUN } from './events.mjs';
+
+const option = (name, or) => { const at = process.argv.indexOf(name); return at < 0 ? or : process.argv[at + 1]; };
+const TURNS = Number(option('--turns', '4'));
+const SIZES = option('--episodes', '100,1000,10000,100000').split(',').map(Number);
+const PER_WORKER = 10;
+const DUE_TOGETHER = 64;
+const nothing = () => undefined;
+
+console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | heap KiB an episode |\n|---|---|---|---|---|---|---|---|`);
+let first;
+await play(200, true);
+for (const episodes of SIZES) await play(episodes, false);
+
+async function play(episodes, warmUp) {
+  const directory = mkdtempSync(join(tmpdir(), 'stemma-scale-'));
+  const logs = await openEmbeddedLogs(directory);
+  const log = await logs.open(RUN, 'write');
+  const counted = { events: 0, open: 0 };
+  const counting = { ...log, append: async (events) => { counted.open += 1; counted.events += events.length; try { await log.append(events); } finally { counted.open -= 1; } } };
+  await request(log, episodes);
+  const clock = virtualSampler();
+  const { rolloutShard } = createRolloutActivities({
+    contexts: { get: async () => context(counting) }, sampler: clock.sampler, logger: { warn: nothing }, holder: 'bench', heartbeat: nothing,
+    metrics: { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing },
+  });
+  globalThis.gc?.();
+  const heapBefore = process.memoryUsage().heapUsed;
+  const cpu = process.cpuUsage();
+  const shards = Array.from({ length: episodes / PER_WORKER }, (_, worker) => rolloutShard({ run: RUN, stage: 'rl', step: 1 + Math.floor(worker / 10), round: 0, from: (worker % 10) * PER_WORKER, to: (worker % 10 + 1) * PER_WORKER }));
+  let heap = 0;
+  let finished = false;
+  const done = Promise.all(shards).then((results) => { finished = true; return results; });
+  while (!finished) {
+    await nextTick();
+    if (counted.open > 0 || !clock.advance()) continue;
+    if (clock.answered() < episodes * (TURNS - 1) || heap !== 0) continue;
+    // Near the end of all of them, and without what nobody holds any more.
+    globalThis.gc?.();
+    heap = process.memoryUsage().heapUsed - heapBefore;
+  }
+  const ended = (await done).reduce((sum, result) => sum + result.finished, 0);
+  const used = process.cpuUsage(cpu);
+  if (ended !== episodes) throw new Error(`${ended} of ${episodes} episodes ended`);
+  const cost = (used.user + used.system) / counted.events;
+  await logs.close();
+  rmSync(directory, { recursive: true });
+  if (warmUp) return;
+  first ??= cost;
+  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${counted.events} | ${(clock.now() / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${(heap / episodes / 1024).toFixed(1)} |`);
+}
+
+/** Requests of 100 episodes each, as steps of a stage make them. */
+async function request(log, episodes) {
+  const stage = await claimStream(log, { stream: `stage/${RUN}/rl`, role: 'planner', holder: 'bench', run: RUN }, stageFold);
+  for (let step = 1; step <= Math.ceil(episodes / 100); step += 1) {
+    await stage.record({ $case: 'episodesRequested', value: {
+      step, round: 0, purpose: 'train', weightsHash: 'w', weights: undefined, greedy: false, temperature: 1, protocol: '',
+      episodes: Array.from({ length: 100 }, (_, sample) => ({ episode: `rl.${step}.0.${sample}`, domain: 'tools', task: `${step}/${sample}`, sample, seed: BigInt(step * 100 + sample) })),
+    } });
+  }
+}
+
+function context(log) {
+  const tokens = Uint32Array.from({ length: 8 }, (_, at) => at + 20);
+  const record = { state: [], action: { kind: 'tool', name: 'look', arguments: [] }, observation: 'nothing', verifier: null };
+  const environment = {
+    domain: 'tools', version: '1', resumable: true, taskId: nothing, demonstrate: () => [],
+    task: (id) => ({ id, domain: 'tools', prompt: [], answer: '' }), start: () => 0,
+    step: (_task, state) => ({ state: state + 1, observation: 'nothing', done: state + 1 >= TURNS, record }),
+    verify: () => ({ correct: true, formatOk: true, answer: '', rubrics: [], rounds: TURNS, callKeys: [], fraction: 1 }),
+  };
+  return {
+    log, environments: { tools: environment },
+    recipe: { budgets: { tools: { maxTurns: TURNS + 1, maxTurnTokens: 8, maxContextTokens: 1e6 } }, rewards: { tools: { correct: 1 } } },
+    chat: { encodePrompt: () => tokens, encodeObservation: () => tokens, decode: () => 'look', stopTokenIds: [1], bannedTokenIds: [] },
+  };
+}
+
+/** Each call takes 0.2 to 2 s of virtual time, by its seed. */
+function virtualSampler() {
+  const heap = [];
+  let nowMs = 0;
+  let answered = 0;
+  const sample = ({ seed, weightsHash }) => new Promise((resolve) => push(heap, {
+    at: nowMs + 200 + Number(seed % 1800n),
+    answer: () => resolve({ tokens: Uint32Array.from([21, 22, 23, 24, 25, 26, 27, 1]), logprobs: new Float32Array(8).fill(-0.5), weightsHash, finish: 'stop' }),
+  }));
+  return {
+    sampler: { sample, loadWeights: async () => undefined },
+    now: () => nowMs, answered: () => answered,
+    advance() {
+      for (let due = 0; due < DUE_TOGETHER && heap.length > 0; due += 1) {
+        const next = pop(heap);
+        nowMs = next.at;
+        answered += 1;
+        next.answer();
+      }
+      return heap.length > 0;
+    },
+  };
+}
+
+/** A binary heap by `at`. */
+function push(heap, item) {
+  let at = heap.push(item) - 1;
+  for (let up = (at - 1) >> 1; at > 0 && heap[up].at > heap[at].at; at = up, up = (at - 1) >> 1) [heap[up], heap[at]] = [heap[at], heap[up]];
+}
+
+function pop(heap) {
+  const top = heap[0];
+  const last = heap.pop();
+  if (heap.length === 0) return top;
+  heap[0] = last;
+  for (let at = 0; ;) {
+    const least = [2 * at + 1, 2 * at + 2].filter((child) => child < heap.length).reduce((low, child) => (heap[child].at < heap[low].at ? child : low), at);
+    if (least === at) return top;
+    [heap[least], heap[at]] = [heap[at], heap[least]];
+    at = least;
+  }
+}
