@@ -18,17 +18,24 @@ export interface Quickstart {
   pid(): number;
 }
 
-export function startQuickstart(home: string, args: readonly string[]): Quickstart {
-  return start(home, ['quickstart', ...args]);
+type Settings = { readonly [name: string]: string };
+
+export function startQuickstart(home: string, args: readonly string[], settings: Settings = {}): Quickstart {
+  return start(home, ['quickstart', ...args], settings);
 }
 
-export function cli(home: string, args: readonly string[]): Promise<QuickstartResult> {
-  return start(home, args).ended;
+/** As startQuickstart, for a recipe of one's own. */
+export function startRun(home: string, recipe: string, settings: Settings = {}): Quickstart {
+  return start(home, ['run', recipe, '--seed', '1', '--json'], settings);
+}
+
+export function cli(home: string, args: readonly string[], settings: Settings = {}): Promise<QuickstartResult> {
+  return start(home, args, settings).ended;
 }
 
 /** The home is the test's own; the tools are those that set-up found. */
-function start(home: string, args: readonly string[]): Quickstart {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
+function start(home: string, args: readonly string[], settings: Settings): Quickstart {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...settings, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

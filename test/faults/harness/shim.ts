@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync, closeSync, existsSync, ftruncateSync, linkSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, statSync, writeSync, copyFileSync,
+  chmodSync, closeSync, constants, existsSync, ftruncateSync, linkSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, statSync, writeSync, copyFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 
@@ -36,9 +36,7 @@ export class ShimControl {
 
   constructor(folder: string, role: string) {
     mkdirSync(folder, { recursive: true });
-    this.file = openSync(join(folder, `${role}.ctl`), 'a+');
-    closeSync(this.file);
-    this.file = openSync(join(folder, `${role}.ctl`), 'r+');
+    this.file = openSync(join(folder, `${role}.ctl`), constants.O_RDWR | constants.O_CREAT);
     ftruncateSync(this.file, PAGE_BYTES);
   }
 

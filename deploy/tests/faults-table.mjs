@@ -1,0 +1,86 @@
+// From the results of fault trials to the table of docs/faults.md and the verdict's line: pure functions.
+
+/** @typedef {{ role: string, kind: string, after: string, proof: string, recoverySeconds: number }} Fault */
+/** @typedef {{ lost: string[], duplicated: string[], mislabelled: string[], ledger: string[], replay: string, weights: string, repeatedTurns: number[] }} Verdict */
+/** One line of the results; `unknown` says why a trial has no verdict. @typedef {{ seed: number, faults: Fault[], verdict?: Verdict, unknown?: string }} Trial */
+/** @typedef {{ role: string, kind: string, trials: Set<Trial>, seconds: number[], repeated: number }} Row */
+
+/** @param {readonly Trial[]} trials */
+export function totals(trials) {
+  const count = (/** @type {'lost' | 'duplicated' | 'mislabelled'} */ what) => trials.reduce((sum, { verdict }) => sum + (verdict?.[what].length ?? 0), 0);
+  const judged = trials.filter(({ verdict }) => verdict !== undefined);
+  return {
+    faults: judged.reduce((sum, { faults }) => sum + faults.length, 0), unknown: trials.length - judged.length,
+    lost: count('lost'), duplicated: count('duplicated'), mislabelled: count('mislabelled'),
+  };
+}
+
+/** A trial without a verdict counts for nothing and is named. @param {readonly Trial[]} trials @returns {string} */
+export function verdictLine(trials) {
+  const { faults, unknown, lost, duplicated, mislabelled } = totals(trials);
+  return `${faults} faults: ${lost} lost, ${duplicated} duplicated, ${mislabelled} mislabelled${unknown === 0 ? '' : `; ${unknown} trials with unknown outcome`}`;
+}
+
+/** @param {readonly Trial[]} trials @returns {Row[]} by role, then kind */
+function rows(trials) {
+  const byName = new Map();
+  for (const trial of trials) {
+    for (const [index, { role, kind, recoverySeconds }] of trial.faults.entries()) {
+      const row = byName.get(`${role}\n${kind}`) ?? { role, kind, trials: new Set(), seconds: [], repeated: 0 };
+      row.trials.add(trial);
+      row.seconds.push(recoverySeconds);
+      row.repeated = Math.max(row.repeated, trial.verdict?.repeatedTurns[index] ?? 0);
+      byName.set(`${role}\n${kind}`, row);
+    }
+  }
+  return [...byName.values()].sort((a, b) => a.role.localeCompare(b.role) || a.kind.localeCompare(b.kind));
+}
+
+/** @param {readonly number[]} values @returns {number} */
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+}
+
+/** @param {readonly Trial[]} trials @param {string} command @returns {string} the page */
+export function faultsPage(trials, command) {
+  const body = rows(trials.filter(({ verdict }) => verdict !== undefined)).map((row) => {
+    const sum = (/** @type {'lost' | 'duplicated' | 'mislabelled'} */ what) => [...row.trials].reduce((n, { verdict }) => n + (verdict?.[what].length ?? 0), 0);
+    return `| ${[row.role, row.kind, row.seconds.length, row.trials.size, sum('lost'), sum('duplicated'), sum('mislabelled'), median(row.seconds).toFixed(1), Math.max(...row.seconds).toFixed(1), row.repeated].join(' | ')} |`;
+  });
+  return `${INTRODUCTION}
+## The last whole run
+
+Written by \`${command}\`.
+
+| role | fault | times | seeds | lost | duplicated | mislabelled | recovery s, median | max | turns repeated, max |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|
+${body.join('\n')}
+
+${verdictLine(trials)}
+${trials.filter(({ unknown }) => unknown !== undefined).map(({ seed, unknown }) => `\n- seed ${seed}: ${unknown?.split('\n')[0] ?? ''}`).join('')}`.trimEnd().concat('\n');
+}
+
+const INTRODUCTION = `# Faults
+
+What is broken on purpose, and what an oracle outside the system then finds. \`npm test\` runs a short cut; all of it:
+
+    npm run test:faults -- --seeds 20 --first-seed 1
+
+A seed draws, from the facts of an undisturbed run, which fault strikes which role after which fact; never after a time. Each fault is
+verified from outside (process gone, state T in /proc, the shim's or the proxy's counters) or the trial fails. The run then has to finish, and is judged:
+
+- **lost**: an append was acknowledged to its caller, and the log lacks the event or has another payload. Attempts without an answer are unknown and claim nothing.
+- **duplicated**: an episode or dataset row trained on twice, a step, batch, end, request or dataset that counts twice.
+- **mislabelled**: a batch whose tokens, log-probabilities, reward (recomputed by the environment from the recorded turns), domain, weights, teacher or reference scores are not this episode's.
+- besides: ledger clean, every blob there, \`stemma replay\` IDENTICAL (R1), final weights those of the undisturbed run (R2). A trial that does not finish has an unknown outcome, never a good one.
+
+**Power cut.** kill -9 keeps the page cache, so a missing fsync shows only when the power goes. A preloaded shim (\`test/faults/shim\`) keeps beside each file its content at its last fsync, and each
+name at its directory's last fsync; after the kill the files return to that. Full disks, failing fsyncs (after which the pages count as clean and are lost, as on Linux) and a skewed
+wall clock come from the same shim. Not modelled: writes that reach the disk without fsync, torn sectors, mapped writes, renamed directories, Temporal's own database (it holds no fact).
+
+**Recovery** is counted from the end of the cause to the next new fact in the log; where the sidecar had to start, from when it was ready. **Turns repeated**: of one episode, after one fault.
+
+The checker itself is tested: claims ignored, dedupe off and acknowledgement before fsync are each caught (\`test/faults/broken.test.ts\`).
+
+`;

@@ -1,0 +1,78 @@
+/** One finished run judged from outside: the oracle's file, the log, the blobs and the replayed weights. */
+import { join } from 'node:path';
+import type { RunLogs } from '../../../core/ports.js';
+import { checkLedger } from '../../../core/projection/ledger.js';
+import { runViewOf, type RunView } from '../../../core/projection/run-view.js';
+import { openDirectoryBlobs } from '../../../services/adapters/blob/directory.js';
+import { createRunContexts } from '../../../services/runtime/run-context.js';
+import { deriveSeed } from '../../../services/runtime/seed.js';
+import { cli } from '../../support/quickstart.js';
+import { mislabelled } from './check-labels.js';
+import { duplicatedFacts, lostEvents, readStreams, repeatedTurns } from './check-log.js';
+import type { OracleLine } from './oracle.js';
+
+export interface Verdict {
+  readonly lost: readonly string[];
+  readonly duplicated: readonly string[];
+  readonly mislabelled: readonly string[];
+  /** The ledger's violations, missing or altered blobs among them. */
+  readonly ledger: readonly string[];
+  /** R1 as `stemma replay` says it. */
+  readonly replay: string;
+  /** Of the last stage; '' where the run did not finish. */
+  readonly weights: string;
+  /** For each fault: how many turns of one episode were sampled again after it, at most. */
+  readonly repeatedTurns: readonly number[];
+}
+
+export interface Finished {
+  readonly home: string;
+  readonly run: string;
+  readonly logs: RunLogs;
+  readonly oracle: readonly OracleLine[];
+  /** Settings of the commands that audit it, e.g. where its log is. */
+  readonly environment?: { readonly [name: string]: string };
+}
+
+export async function checkRun(finished: Finished): Promise<Verdict> {
+  const { home, run, environment = {} } = finished;
+  const judged = await checkFacts(finished);
+  const audited = await cli(home, ['verify', run], environment);
+  const replayed = await cli(home, ['replay', run], environment);
+  return {
+    ...judged,
+    ledger: [...judged.ledger, ...(audited.code === 0 ? [] : [audited.stdout.trim() || audited.stderr.trim()])],
+    replay: /\b(IDENTICAL|DIFFERENT_FINGERPRINT|DIVERGED)\b/.exec(replayed.stdout + replayed.stderr)?.[0] ?? `no verdict: ${replayed.stderr.slice(-300)}`,
+  };
+}
+
+/** What needs no process of its own: without the commands' audit of all blobs and without the replay. */
+export async function checkFacts({ home, run, logs, oracle }: Omit<Finished, 'environment'>): Promise<Omit<Verdict, 'replay'>> {
+  const blobs = await openDirectoryBlobs(join(home, 'blobs'));
+  const log = await logs.open(run, 'read');
+  try {
+    const streams = await readStreams(log, oracle);
+    const view = runViewOf([...streams.values()].flat());
+    const context = await createRunContexts(logs, blobs, 'read').get(run);
+    const labels = await mislabelled({ view, streams, context, blobs });
+    const last = context.recipe.stages.at(-1)?.id ?? '';
+    const end = view.run.end;
+    return {
+      lost: lostEvents(oracle, streams), duplicated: duplicatedFacts(view), mislabelled: labels,
+      ledger: checkLedger(view),
+      weights: end?.status === 'finished' ? view.run.stages.get(last)?.result?.weightsHash ?? '' : '',
+      repeatedTurns: repeatedTurns(oracle, episodesBySeed(view)),
+    };
+  } finally {
+    await log.close();
+  }
+}
+
+/** Turns of an episode beyond this number are not told apart. */
+const MAX_TURNS = 16;
+
+/** The seed of each turn names its episode: what is sampled twice is known by it. */
+function episodesBySeed(view: RunView): Map<string, string> {
+  return new Map([...view.requests].flatMap(([episode, [requested]]) =>
+    Array.from({ length: MAX_TURNS }, (_, turn) => [String(deriveSeed([requested!.episode.seed, turn])), episode] as const)));
+}

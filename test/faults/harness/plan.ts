@@ -1,0 +1,61 @@
+/** What goes wrong in one trial: drawn from a seed and the facts of the undisturbed run, so that a seed names it for ever. */
+
+export const KINDS = [
+  'kill -9', 'hang', 'restart loop', 'disk full', 'fsync error', 'slow network', 'dropping network', 'clock ahead', 'clock behind', 'power cut',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface Fault {
+  readonly role: string;
+  readonly kind: Kind;
+  /** Injected once this fact is acknowledged: an observed progress, no time. */
+  readonly after: string;
+  /** 0…1, for what the kind still has to choose. */
+  readonly draw: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  /** In the order of the facts in the undisturbed run. */
+  readonly faults: readonly Fault[];
+}
+
+/** Which kinds a system's roles can suffer. */
+export type Susceptible = { readonly [role: string]: readonly Kind[] };
+
+/** Facts worth a fault: between two of them lies a port call of every role. */
+const TRIGGERS = ['stageStarted', 'datasetSealed', 'episodesRequested', 'turnSampled', 'episodeEnded', 'episodeScored', 'batchClosed', 'stepCommitted', 'evaluationFinished'];
+
+export interface Drawing {
+  readonly seed: number;
+  readonly faults: number;
+  readonly susceptible: Susceptible;
+  /** Names of the undisturbed run's facts, in its order. */
+  readonly facts: readonly string[];
+  /** Triggers contain none of these: after the last facts a run ends before a fault can show. */
+  readonly tooLate: RegExp;
+}
+
+export function drawPlan({ seed, faults, susceptible, facts, tooLate }: Drawing): Plan {
+  const random = mulberry32(seed);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+  const byType = new Map(TRIGGERS.map((type) => [type, facts.filter((fact) => fact.includes(` ${type} `) && !tooLate.test(fact)).sort()]));
+  const types = TRIGGERS.filter((type) => byType.get(type)!.length > 0);
+  const all = Object.entries(susceptible).flatMap(([role, kinds]) => kinds.map((kind) => ({ role, kind })));
+  // Walks through all pairs as seeds go on, so that each role meets each kind.
+  const drawn = Array.from({ length: faults }, (_, index): Fault => ({
+    ...all[(seed * faults + index) % all.length]!, after: pick(byType.get(pick(types))!), draw: random(),
+  }));
+  const order = new Map(facts.map((fact, index) => [fact, index]));
+  return { seed, faults: drawn.sort((a, b) => (order.get(a.after) ?? 0) - (order.get(b.after) ?? 0)) };
+}
+
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

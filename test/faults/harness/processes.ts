@@ -1,0 +1,54 @@
+/** Processes from outside: /proc says whether a fault really happened. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 10;
+
+/** R, S, D, T (stopped), Z …; '' when it is gone. */
+export function stateOf(pid: number): string {
+  return statOf(pid)?.[0] ?? '';
+}
+
+function statOf(pid: number): string[] | undefined {
+  try {
+    // pid (comm) state ppid …; comm may hold spaces and parentheses.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process and all below it. */
+export function tree(root: number): number[] {
+  const parents = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => [Number(name), Number(statOf(Number(name))?.[1])] as const);
+  const below = (pid: number): number[] => [pid, ...parents.filter(([, parent]) => parent === pid).flatMap(([child]) => below(child))];
+  return below(root);
+}
+
+export function isGone(pid: number): boolean {
+  return ['', 'Z', 'X'].includes(stateOf(pid));
+}
+
+/** Waits for what has no event of its own; rejects with `what` when `until` aborts first. */
+export async function when(what: string, until: AbortSignal, holds: () => boolean): Promise<void> {
+  while (!holds()) {
+    if (until.aborted) throw new Error(`${what}: ${(until.reason as Error).message}`);
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+/** All at once: stopped first, so that none acts on another's death. Resolves when all are gone. */
+export async function killTree(root: number): Promise<void> {
+  const all = tree(root);
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of all) send(pid, signal);
+  while (!all.every(isGone)) await delay(LOOK_EVERY_MS);
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

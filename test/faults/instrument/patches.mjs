@@ -1,0 +1,64 @@
+/**
+ * name → what is replaced in which compiled file. Observing and disturbing patches keep the meaning of what they wrap;
+ * those under "broken" are the variants that the checker must catch.
+ */
+const LOG = 'services/adapters/log/embedded-log.js';
+const KEYS = `import { naturalKey as keyOf } from '../../../core/log/keys.js';\n`;
+
+export const PATCHES = {
+  // ---------------------------------------------------------------- observing
+  oracle: [
+    { file: LOG, find: 'export class EmbeddedLog {', replace: `${KEYS}export class EmbeddedLog {` },
+    {
+      file: LOG, find: 'await this.writer.append(events);',
+      replace: `await stemmaInstrument.append(events, { keyOf, encode: Event.encode, send: (again) => this.writer.append(again) });`,
+    },
+    { file: LOG, find: `import { StemmaError } from`, replace: `import { Event } from '../../../proto/gen/stemma/v1/events.js';\nimport { StemmaError } from` },
+    {
+      file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input), patience)',
+      replace: 'retryUnavailable(() => sampleLoading(input), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
+    },
+  ],
+  proxied: [
+    { file: 'services/runtime/sidecar-process.js', find: 'address: `127.0.0.1:${ready.port}`', replace: "address: stemmaInstrument.via('sidecar', `127.0.0.1:${ready.port}`)" },
+    { file: 'services/runtime/temporal-process.js', find: 'address, namespace: NAMESPACE', replace: "address: stemmaInstrument.via('temporal', address), namespace: NAMESPACE" },
+  ],
+
+  // ---------------------------------------------------------------- disturbing, within what the ports allow
+  /** A task is delivered twice at once, as Temporal may after a time-out: two holders of the same episodes. */
+  'tasks twice': [{
+    file: 'services/rollout/rollout-shard.js',
+    find: `            const context = await deps.contexts.get(shard.run);
+            const round = await rounds.get(context.log, shard);
+            return runShard(deps, shard, { context, round });`,
+    replace: `            return stemmaInstrument.task('rolloutShard', shard, async () => {
+              const context = await deps.contexts.get(shard.run);
+              return runShard(deps, shard, { context, round: await rounds.get(context.log, shard) });
+            });`,
+  }],
+  /** A reader gets events twice, as from a broker. */
+  'reads twice': [{
+    file: LOG, find: 'rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));',
+    replace: 'rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));\n            if (!full) return stemmaInstrument.delivered(stored);',
+  }],
+  /** Another attempt at a turn samples other tokens, as on a GPU: only then can a zombie's turn be told from the holder's. */
+  'sampling differs': [{
+    file: 'services/rollout/patient-sampler.js', find: 'return await sampler.sample(input);', replace: 'return await sampler.sample(stemmaInstrument.otherSeed(input));',
+  }],
+
+  // ---------------------------------------------------------------- broken
+  'claims ignored': [
+    { file: 'core/log/claims.js', find: 'return role === null || claims.get(role) === event.claim;', replace: 'return true;' },
+    { file: 'core/log/claims.js', find: 'return newest;', replace: 'return null;' },
+    { file: 'services/runtime/claimed-stream.js', find: 'this.lostTo = current === claimId ? null :', replace: 'this.lostTo = true ? null :' },
+    { file: 'core/log/fold.js', find: 'if (event.seq !== expectedSeq)', replace: 'if (false)' },
+  ],
+  'dedupe off': [
+    { file: 'core/log/fold.js', find: 'if (seen.has(event.id)) {', replace: 'if (false) {' },
+    { file: 'core/log/fold.js', find: 'if (event.seq !== expectedSeq)', replace: 'if (false)' },
+    { file: 'core/stage/stage.js', find: 'rounds[payload.value.round] ??= payload.value;', replace: 'rounds.push(payload.value);' },
+  ],
+  'acknowledged before fsync': [
+    { file: 'services/adapters/log/embedded-file.js', find: "db.pragma('synchronous = FULL');", replace: "db.pragma('synchronous = OFF');" },
+  ],
+};
