@@ -31,7 +31,7 @@ async function runUnder(settings: TrialSettings, killAfter?: string): Promise<Ju
   trials.push(trial);
   let running = start(trial);
   if (killAfter !== undefined) {
-    await new OracleReader(trial.oracleFile).whenAcknowledged(`stage/${RUN}/${killAfter}`, AbortSignal.timeout(60_000));
+    await new OracleReader(trial.oracleFile).whenAcknowledged(`stage/${RUN}/${killAfter}`, AbortSignal.timeout(300_000));
     await killTree(running.pid());
     running = start(trial);
   }
@@ -105,7 +105,7 @@ async function lostByPowerCut(patches: readonly string[]): Promise<string[]> {
   trials.push(trial);
   const oracle = new OracleReader(trial.oracleFile);
   const quickstart = start(trial);
-  await oracle.whenAcknowledged(`stage/${RUN}/search-rl stepCommitted 1`, AbortSignal.timeout(60_000));
+  await oracle.whenAcknowledged(`stage/${RUN}/search-rl stepCommitted 1`, AbortSignal.timeout(300_000));
   await killTree(quickstart.pid());
   expect(oracle.read().filter(({ line }) => line === 'acknowledged').length).toBeGreaterThan(50);
   cutPower(trial.shim, ['log', 'blobs']);

@@ -19,7 +19,7 @@ export interface TrialResult {
 }
 
 /** No fault and no recovery lasts so long: beyond it the outcome is unknown, which is never ok. */
-const PATIENCE_MS = 150_000;
+const PATIENCE_MS = 300_000;
 
 export async function runPlan(system: System, trial: Trial, plan: Plan): Promise<TrialResult> {
   const oracle = new OracleReader(trial.oracleFile);

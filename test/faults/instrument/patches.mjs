@@ -2,18 +2,19 @@
  * name → what is replaced in which compiled file. Observing and disturbing patches keep the meaning of what they wrap;
  * those under "broken" are the variants that the checker must catch.
  */
-const LOG = 'services/adapters/log/embedded-log.js';
-const KEYS = `import { naturalKey as keyOf } from '../../../core/log/keys.js';\n`;
+const EMBEDDED = 'services/adapters/log/embedded-log.js';
+const KAFKA = 'services/adapters/log/kafka-log.js';
+const IMPORTS = `import { naturalKey as keyOf } from '../../../core/log/keys.js';
+import { Event as EventBytes } from '../../../proto/gen/stemma/v1/events.js';\n`;
+const observed = (send) => `await stemmaInstrument.append(events, { keyOf, encode: EventBytes.encode, send: (again) => ${send} });`;
 
 export const PATCHES = {
   // ---------------------------------------------------------------- observing
   oracle: [
-    { file: LOG, find: 'export class EmbeddedLog {', replace: `${KEYS}export class EmbeddedLog {` },
-    {
-      file: LOG, find: 'await this.writer.append(events);',
-      replace: `await stemmaInstrument.append(events, { keyOf, encode: Event.encode, send: (again) => this.writer.append(again) });`,
-    },
-    { file: LOG, find: `import { StemmaError } from`, replace: `import { Event } from '../../../proto/gen/stemma/v1/events.js';\nimport { StemmaError } from` },
+    { file: EMBEDDED, find: 'export class EmbeddedLog {', replace: `${IMPORTS}export class EmbeddedLog {` },
+    { file: EMBEDDED, find: 'await this.writer.append(events);', replace: observed('this.writer.append(again)') },
+    { file: KAFKA, find: 'export class KafkaLog {', replace: `${IMPORTS}export class KafkaLog {` },
+    { file: KAFKA, find: 'async append(events) {', replace: `async append(events) { ${observed('this.appendToKafka(again)')} }\n    async appendToKafka(events) {` },
     {
       file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input), patience)',
       replace: 'retryUnavailable(() => sampleLoading(input), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
@@ -38,7 +39,7 @@ export const PATCHES = {
   }],
   /** A reader gets events twice, as from a broker. */
   'reads twice': [{
-    file: LOG, find: 'rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));',
+    file: 'services/adapters/log/embedded-reader.js', find: 'rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));',
     replace: 'rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));\n            if (!full) return stemmaInstrument.delivered(stored);',
   }],
   /** Another attempt at a turn samples other tokens, as on a GPU: only then can a zombie's turn be told from the holder's. */
