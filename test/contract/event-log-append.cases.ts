@@ -1,7 +1,11 @@
 /** Appending and reading back: order, durability, duplicates. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { expect, it } from 'vitest';
-import type { Event } from '../../proto/gen/stemma/v1/events.js';
+import { Event } from '../../proto/gen/stemma/v1/events.js';
+import { openDirectoryBlobs } from '../../services/adapters/blob/directory.js';
 import { newEvent } from '../../services/runtime/new-event.js';
 import { EPISODE, RUN, turn, turnEvent } from '../support/log-events.js';
 import { CLAIM, ids, turns } from '../support/log-reading.js';
@@ -88,6 +92,27 @@ export function appends(subject: Subjects): void {
     const stored = await subject().log.readStream(EPISODE);
     // Not toEqual: it takes seconds for megabytes.
     expect(isDeepStrictEqual(stored.map(({ event }) => event), large)).toBe(true);
+  });
+
+  it('carries what is large by reference: the event stays small, the bytes come back whole', async () => {
+    const { log, reopen } = subject();
+    const directory = mkdtempSync(join(tmpdir(), 'stemma-blobs-'));
+    try {
+      const blobs = await openDirectoryBlobs(directory);
+      const bytes = new Uint8Array(3 * 1024 * 1024).map((_, at) => at % 253);
+      const scored = newEvent({ stream: EPISODE, run: RUN, claim: CLAIM, seq: 1 }, {
+        $case: 'episodeScored', value: { purpose: 'teacher', scorerWeightsHash: 'w', topK: 64, scores: await blobs.put(bytes), row: 0 },
+      });
+      await log.append([scored]);
+      await reopen();
+      const [stored] = await subject().log.readStream(EPISODE);
+      expect(Event.encode(stored!.event).finish().length).toBeLessThan(1_000);
+      const { payload } = stored!.event;
+      const read = await blobs.get((payload?.$case === 'episodeScored' ? payload.value.scores : undefined)!);
+      expect(Buffer.compare(read, bytes)).toBe(0);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('takes an empty append', async () => {

@@ -8,6 +8,7 @@ import { KafkaFeed } from './kafka-feed.js';
 import type { KafkaIndex } from './kafka-index.js';
 import { partitionOf } from './kafka-partition.js';
 
+const ENDS: ReadonlySet<string> = new Set(['runFinished', 'runFailed', 'runStopped']);
 const ID_HEX = /^[0-9a-f]{32}$/;
 
 export interface KafkaLogOptions {
@@ -15,12 +16,16 @@ export interface KafkaLogOptions {
   readonly partitions: number;
   readonly client: KafkaClient;
   readonly index: KafkaIndex;
+  /** The run's last fact was appended. May be called again. */
+  readonly onEnd: () => Promise<void>;
 }
 
 export class KafkaLog implements EventLog {
   private readonly appender: KafkaAppender;
   private readonly feed: KafkaFeed;
   private readonly waiting = new Set<() => void>();
+  /** Appends that were acknowledged and wait for the index. */
+  private readonly verifying = new Set<Promise<unknown>>();
   private closed: Promise<void> | null = null;
 
   /** Owns the index. */
@@ -51,6 +56,7 @@ export class KafkaLog implements EventLog {
       const refusal = this.feed.refusal(partition, offset);
       if (refusal) throw refusal;
     }
+    if (events.some(({ payload }) => ENDS.has(payload?.$case ?? ''))) await this.options.onEnd();
   }
 
   async readStream(stream: string, fromPosition = 0): Promise<readonly StoredEvent[]> {
@@ -91,13 +97,10 @@ export class KafkaLog implements EventLog {
     await Promise.resolve();
     this.wake();
     await this.appender.close();
-    // Appends that were just acknowledged still wait for the index.
     await Promise.allSettled([...this.verifying]);
     await this.feed.close();
     this.options.index.close();
   }
-
-  private readonly verifying = new Set<Promise<unknown>>();
 
   private async indexed(landed: readonly Landed[]): Promise<void> {
     const last = new Map<number, number>();

@@ -77,7 +77,7 @@ async function registered({ registry, client, topicOf, options }: Context, run: 
   return (await registry.runs()).get(run) ?? Promise.reject(missing(run));
 }
 
-async function openLog({ client, topicOf, indexOf }: Context, run: string, { partitions, incarnation }: RegisteredRun): Promise<KafkaLog> {
+async function openLog({ client, registry, topicOf, indexOf }: Context, run: string, { partitions, incarnation }: RegisteredRun): Promise<KafkaLog> {
   const topic = topicOf(run);
   const found = await partitionsOnceThere(client, topic);
   if (found === null) {
@@ -86,7 +86,10 @@ async function openLog({ client, topicOf, indexOf }: Context, run: string, { par
   if (found !== partitions) {
     throw new StemmaError('log', 'CORRUPT', `${topic} has ${found} partitions and was created with ${partitions}: streams are no longer where they were`, 'Partitions of a run must not be added; start a new run.');
   }
-  return new KafkaLog({ topic, partitions, client, index: openKafkaIndex(indexOf(run), { topic, incarnation, partitions }) });
+  return new KafkaLog({
+    topic, partitions, client, index: openKafkaIndex(indexOf(run), { topic, incarnation, partitions }),
+    onEnd: () => registry.record({ kind: 'finished', run }),
+  });
 }
 
 async function partitionsOnceThere(client: KafkaClient, topic: string): Promise<number | null> {

@@ -69,7 +69,7 @@ export async function scriptedPlatform(options: { readonly isTty?: boolean } = {
     home, out, err, painted, signals, controls: [], submitted: [], until: 'end', isUp: false,
     deps: {
       doors: () => Promise.resolve(doorsOf(scripted)), terminal,
-      config: () => readConfig({ STEMMA_HOME: home, STEMMA_LOG_LEVEL: 'silent' }),
+      config: (settings) => readConfig({ STEMMA_HOME: home, STEMMA_LOG_LEVEL: 'silent' }, settings),
       listenForShutdown: (spec) => listenForShutdown({ ...spec, source: signals }),
       nowMs: () => (clockMs += 10_000), newId: () => `update-${(ids += 1)}`, exitNow: () => { throw new Error('ended at once'); },
     },

@@ -27,9 +27,19 @@ describe('readConfig', () => {
   });
 
   it('takes tools from set-up, and from the environment first', () => {
-    const file = toolchain('{"python":"/py","temporal":"/te","versions":{}}');
-    expect(readConfig({ STEMMA_TOOLCHAIN: file }).tools).toEqual({ python: '/py', temporal: '/te' });
-    expect(readConfig({ STEMMA_TOOLCHAIN: file, STEMMA_PYTHON: '/mine' }).tools).toEqual({ python: '/mine', temporal: '/te' });
+    const file = toolchain('{"python":"/py","temporal":"/te","java":"/ja","kafka":"/jars","versions":{}}');
+    expect(readConfig({ STEMMA_TOOLCHAIN: file }).tools).toEqual({ python: '/py', temporal: '/te', java: '/ja', kafka: '/jars' });
+    expect(readConfig({ STEMMA_TOOLCHAIN: file, STEMMA_PYTHON: '/mine' }).tools).toEqual({ python: '/mine', temporal: '/te', java: '/ja', kafka: '/jars' });
+  });
+
+  it('reads where the log is, what a command was told being stronger', () => {
+    const none = { STEMMA_TOOLCHAIN: join(directory, 'none.json') };
+    const logOf = (environment: Record<string, string>, told?: Record<string, string>): unknown => readConfig({ ...none, ...environment }, told).log;
+    const kafka = logOf({ STEMMA_LOG: 'kafka://a:9092,10.0.0.2:9093', STEMMA_KAFKA_SASL: 'scram-sha-512', STEMMA_KAFKA_USER: 'me', STEMMA_KAFKA_PASSWORD_FILE: '/secret' });
+    expect(kafka).toMatchObject({ kind: 'kafka', brokers: ['a:9092', '10.0.0.2:9093'], security: { tls: false, sasl: 'scram-sha-512', user: 'me', passwordFile: '/secret' } });
+    expect(logOf({ STEMMA_LOG: 'kafka://a:9092' }, { STEMMA_LOG: 'embedded' })).toEqual({ kind: 'embedded' });
+    for (const wrong of ['kafka://', 'kafka://a', 'kafka://a:70000', 'kafka://a:1,', 'redis://a:1']) expect(() => logOf({ STEMMA_LOG: wrong })).toThrow('STEMMA_LOG: expected kafka://host:port');
+    expect(() => logOf({ STEMMA_KAFKA_SASL: 'plain' })).toThrow('needs STEMMA_KAFKA_USER and STEMMA_KAFKA_PASSWORD_FILE');
   });
 
   it('reads relative paths from the package root, wherever it is started', () => {
