@@ -49,6 +49,7 @@ function openWriter(options: WriterOptions): Database.Database {
   const created = isCreated(file);
   const db = new Database(file);
   makeDurable(db);
+  foldWal(db, file);
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   if (maxFileBytes > 0) db.pragma(`max_page_count = ${Math.max(1, Math.floor(maxFileBytes / Number(db.pragma('page_size', { simple: true }))))}`);
@@ -58,6 +59,16 @@ function openWriter(options: WriterOptions): Database.Database {
     db.prepare('INSERT INTO writer(pid, host, since) VALUES (?, ?, ?)').run(process.pid, hostname(), new Date().toISOString());
   })();
   return db;
+}
+
+/**
+ * After a failed fsync the kernel calls the WAL's pages clean: every process reads them, a power cut takes them, and with them
+ * all frames behind. So nothing is appended behind a WAL that was found: its frames are written and synced into the file anew.
+ */
+function foldWal(db: Database.Database, file: string): void {
+  const [done] = db.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
+  if (done?.busy === 0) return;
+  throw new StemmaError('log', 'UNAVAILABLE', `readers of ${file} hold back its checkpoint`, 'Try again; if it stays, end the processes that read this run.');
 }
 
 function serve(options: WriterOptions): void {
