@@ -1,4 +1,4 @@
-// Rewrites kernels/requirements.txt (and requirements-lint.txt) from the .in file beside it:
+// Rewrites kernels/requirements.txt (and requirements-lint.txt, requirements-nvcc.txt) from the .in file beside it:
 //   node deploy/setup/pin-requirements.mjs PYTHON [NAME]
 // pip resolves once for the interpreter given, then names the wheel it would take for every supported Python and
 // platform; only names, versions and SHA-256 hashes are written, never an address. A development tool: set-up does not call it.
@@ -20,7 +20,7 @@ const PLATFORMS = {
 const LINUX_ONLY = /^(nvidia-|cuda-|triton$)/;
 
 const [python, name = 'requirements'] = process.argv.slice(2);
-if (!python) throw new Error('usage: node deploy/setup/pin-requirements.mjs PYTHON [requirements|requirements-lint]');
+if (!python) throw new Error('usage: node deploy/setup/pin-requirements.mjs PYTHON [requirements|requirements-lint|requirements-nvcc]');
 const scratch = mkdtempSync(join(tmpdir(), 'stemma-pins-'));
 const kernels = join(import.meta.dirname, '../../kernels');
 
@@ -44,6 +44,7 @@ const hashes = new Map(resolved.map((pin) => [pin.name, new Set([pin.sha256])]))
 for (const [platform, tags] of Object.entries(PLATFORMS)) {
   for (const version of PYTHONS) {
     const wanted = resolved.filter((pin) => platform.startsWith('linux') || !LINUX_ONLY.test(pin.name));
+    if (wanted.length === 0) continue;
     console.error(`${platform}, Python ${version}: ${wanted.length} wheels`);
     const found = report(['--no-deps', '--target', join(scratch, 'target'), '--python-version', version,
       ...tags.flatMap((tag) => ['--platform', tag]), ...wanted.map((pin) => `${pin.name}==${pin.version}`)]);

@@ -118,3 +118,11 @@ export async function buildKernels(progress, python) {
     progress.say(`kernels for this CPU: not built, so large vocabularies are slower. ${error.remedy} ${error.message}`);
   });
 }
+
+/** The compiler that the packages of kernels/requirements-nvcc.txt install. @param {string} python @returns {string} */
+export function nvccOf(python) {
+  const packages = outputOf(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']) ?? '';
+  const nvcc = join(packages, 'nvidia', 'cu13', 'bin', 'nvcc');
+  if (!existsSync(nvcc)) throw new SetupFailure(`There is no compiler at ${nvcc}.`, 'NVIDIA publishes it for Linux only: run this check there, or remove that environment and run it again.');
+  return nvcc;
+}

@@ -21,9 +21,9 @@ _BUILT = _HERE / "built"
 # One instruction set for all machines of a kind: the same bits on each.
 _CPU_OPTIONS = ["-std=c++17", "-O3", "-shared", "-fPIC", "-pthread", *(["-march=x86-64-v3"] if platform.machine() == "x86_64" else [])]
 _CUDA_OPTIONS = ["-std=c++17", "-O3", "-shared", "-Xcompiler", "-fPIC", "-arch=sm_90a", "--cudart=static"]
-_EMULATION_OPTIONS = ["-std=c++17", "-O1", "-shared", "-fPIC", "-x", "c++", "-include", str(_HERE / "emulate" / "cuda_on_host.h")]
+_EMULATION_OPTIONS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-x", "c++", "-include", str(_HERE / "emulate" / "cuda_on_host.h")]
 CPU_SOURCES = ("sva_head/cpu.cpp",)
-CUDA_SOURCES: tuple[str, ...] = ()
+CUDA_SOURCES = ("sva_head/kernel.cu", "topk_head/kernel.cu")
 
 
 class NotBuilt(RuntimeError):

@@ -6,11 +6,13 @@ instead of returning it, so that nothing of the size [V, H] is made.
 """
 import torch
 
-from . import cpu, dense
+from . import cpu, dense, gpu
 from .interface import AS_ROWS, FROZEN, HeadGradient, Implementation, Inputs, Outputs, check_shapes
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "dense": dense.dense, "chunked": dense.chunked, "compaction": dense.compaction, "gather-cpu": cpu.gather,
+    "gather-two-pass": gpu.two_pass, "gather-online": gpu.online,
+    "emulated-two-pass": gpu.emulated_two_pass, "emulated-online": gpu.emulated_online,
 }
 
 

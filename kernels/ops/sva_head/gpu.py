@@ -1,0 +1,117 @@
+"""The CUDA implementations (kernel.cu), and the same source compiled for the host (emulate/). Called through ctypes."""
+import ctypes
+
+import torch
+
+from ..build import cuda_library, emulated_library
+from .interface import HeadGradient, Inputs, Outputs, explain
+
+_POINTERS = ("hidden", "head", "ids", "teacher", "weight", "temperature", "sampled")
+_RESULTS = ("loss", "grad_hidden", "grad_logits", "support_lse", "sampled_logit")
+_DESIGNS = {"two-pass": 0, "online": 1}
+# Sorted pairs that one thread column of the head's gradient adds up; runs that cross its ends are joined by a second kernel.
+_PAIRS_PER_CHUNK = 512
+_BARRED = torch.iinfo(torch.int32).max
+
+
+class _Problem(ctypes.Structure):
+    """struct Problem of kernel.cu."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in (*_POINTERS, *_RESULTS, "first_bad")] + [
+        (name, ctypes.c_int32) for name in ("positions", "size", "vocabulary", "k", "bfloat16", "design")
+    ]
+
+
+class _Segments(ctypes.Structure):
+    """struct Segments of kernel.cu."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("hidden", "grad_logits", "rows", "pairs", "out", "edges", "edge_rows")] + [
+        (name, ctypes.c_int32) for name in ("count", "size", "k", "chunk", "barred", "bfloat16")
+    ]
+
+
+def two_pass(inputs: Inputs, gradient: HeadGradient) -> Outputs:
+    """A block a position; its k rows are read twice, the second time from L2."""
+    return _run(cuda_library(), "two-pass", inputs, gradient)
+
+
+def online(inputs: Inputs, gradient: HeadGradient) -> Outputs:
+    """A block a position; its k rows are read once and folded into running sums, as attention does."""
+    return _run(cuda_library(), "online", inputs, gradient)
+
+
+def emulated_two_pass(inputs: Inputs, gradient: HeadGradient) -> Outputs:
+    return _run(emulated_library(), "two-pass", inputs, gradient)
+
+
+def emulated_online(inputs: Inputs, gradient: HeadGradient) -> Outputs:
+    return _run(emulated_library(), "online", inputs, gradient)
+
+
+def _run(library, design: str, inputs: Inputs, gradient: HeadGradient) -> Outputs:
+    positions, size = inputs.hidden.shape
+    k, device = inputs.ids.shape[1], inputs.hidden.device
+    if size % 64 or size > 8192:
+        raise ValueError(f"sva_head: the CUDA kernels take a hidden size divisible by 64 up to 8192, not {size}")
+    given = {name: t if t is None else t.contiguous() for name, t in inputs._asdict().items()}
+    per_position = [torch.zeros(positions, device=device) for _ in range(3)]
+    results = dict(zip(_RESULTS, (
+        per_position[0], torch.zeros_like(given["hidden"]), torch.zeros(positions, k, device=device), per_position[1], per_position[2],
+    )))
+    first_bad = torch.full((1,), positions, dtype=torch.int32, device=device)
+    bfloat16 = inputs.hidden.dtype == torch.bfloat16
+    problem = _Problem(
+        *(_pointer(given[name]) for name in _POINTERS), *(_pointer(results[name]) for name in _RESULTS), _pointer(first_bad),
+        positions, size, inputs.head.shape[0], k, bfloat16, _DESIGNS[design],
+    )
+    _launched(library.sva_head_forward(ctypes.byref(problem), _stream(device)))
+    # The sort needs the ids only: it runs while the host waits for the verdict.
+    ordered = _sorted_pairs(inputs) if gradient.rows or gradient.into is not None else None
+    bad = int(first_bad)
+    if bad < positions:
+        raise explain(inputs, bad)
+    ids, rows = _head_rows(library, inputs, results["grad_logits"], ordered, gradient)
+    return Outputs(**results, head_ids=ids, head_rows=rows)
+
+
+def _sorted_pairs(inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids ascending, those of positions without weight last as _BARRED, and the pair (position·k + slot) of each: a stable sort, so one order."""
+    keys = inputs.ids.masked_fill(inputs.weight[:, None] == 0, _BARRED)
+    return keys.view(-1).sort(stable=True)
+
+
+def _head_rows(library, inputs: Inputs, grad_logits: torch.Tensor, ordered, gradient: HeadGradient) -> tuple[torch.Tensor, torch.Tensor]:
+    device, size = inputs.hidden.device, inputs.hidden.shape[1]
+    nothing = torch.zeros(0, dtype=torch.int64, device=device), torch.zeros(0, size, device=device)
+    if ordered is None:
+        return nothing
+    rows, pairs = ordered
+    if gradient.into is not None:
+        out, ids = gradient.into, None
+    else:
+        unique, ranks = rows.unique_consecutive(return_inverse=True)
+        ids = unique[unique != _BARRED].long()
+        out, rows = torch.zeros(len(ids), size, device=device), ranks.int().masked_fill(rows == _BARRED, _BARRED)
+    chunks = -(-len(rows) // _PAIRS_PER_CHUNK)
+    edges = torch.empty(2 * chunks, size, device=device)
+    edge_rows = torch.empty(2 * chunks, dtype=torch.int32, device=device)
+    hidden = inputs.hidden.contiguous()
+    segments = _Segments(
+        _pointer(hidden), _pointer(grad_logits), _pointer(rows), _pointer(pairs), _pointer(out), _pointer(edges), _pointer(edge_rows),
+        len(rows), size, inputs.ids.shape[1], _PAIRS_PER_CHUNK, _BARRED, hidden.dtype == torch.bfloat16,
+    )
+    _launched(library.sva_head_accumulate(ctypes.byref(segments), _stream(device)))
+    return nothing if ids is None else (ids, out)
+
+
+def _launched(code: int) -> None:
+    if code:
+        raise RuntimeError(f"sva_head: CUDA error {code} at launch; run with CUDA_LAUNCH_BLOCKING=1 to find the kernel")
+
+
+def _stream(device: torch.device) -> ctypes.c_void_p:
+    return ctypes.c_void_p(torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else None)
+
+
+def _pointer(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
