@@ -121,6 +121,8 @@ export interface StepResult extends TrainerState {
   /** In batch order. */
   readonly sampleStats: readonly (readonly Stat[])[];
   readonly computeSeconds: number;
+  /** As in TrainerStatus, when the step was done. */
+  readonly busySeconds: number;
 }
 
 export interface TrainerStatus {

@@ -26,6 +26,8 @@ export interface StagePlan {
   readonly domain?: string;
   readonly evaluate: boolean;
   readonly steps: number;
+  /** Standing rollouts the stage keeps; 0, or absent in histories of earlier versions: shards are asked for one by one. */
+  readonly slots?: number;
 }
 
 export interface RunPlan {
@@ -46,6 +48,12 @@ export interface Shard {
   /** Indices into EpisodesRequested.episodes: [from, to). */
   readonly from: number;
   readonly to: number;
+}
+
+/** A standing rollout: of every round the stage requests, the shards whose index is `slot` modulo `slots`. */
+export interface Standing extends StageRef {
+  readonly slot: number;
+  readonly slots: number;
 }
 
 export interface ShardResult {
@@ -92,19 +100,22 @@ export interface RunActivities {
 export interface LearnerActivities {
   /** Creates the run's log and manifest, or reads them back. Here, for the tokenizer and the base weights are computed. */
   openRun(run: string, input: RunInput): Promise<RunPlan>;
-  /** Prepares data, closes and learns at most one RL batch, or many SFT batches (until a boundary or 30 s), and says what is needed next. */
+  /** Prepares data, closes and learns many batches (until someone steers the run or 30 s are over), and says what is needed next. */
   advanceSft(ref: StageRef): Promise<StageNeeds>;
-  advanceRl(ref: StageRef): Promise<StageNeeds>;
+  /** One step, then the rollouts it needs. `standing`: rollouts run beside it, so it waits for them and goes on, as long as SFT would. */
+  advanceRl(ref: StageRef, standing?: boolean): Promise<StageNeeds>;
   /** Greedy episodes on held-out tasks of every domain; done once EvaluationFinished is recorded. */
   advanceEvaluation(ref: StageRef): Promise<StageNeeds>;
 }
 
 /** Task queue `stemma-distiller`. */
 export interface DistillerActivities {
-  advanceDistill(ref: StageRef): Promise<StageNeeds>;
+  advanceDistill(ref: StageRef, standing?: boolean): Promise<StageNeeds>;
 }
 
 /** Task queue `stemma-rollout`. */
 export interface RolloutActivities {
   rolloutShard(shard: Shard): Promise<ShardResult>;
+  /** Runs its shards of each round as it is requested, for a minute or until the stage has taken its steps. */
+  standRollouts(standing: Standing): Promise<{ readonly over: boolean }>;
 }

@@ -20,6 +20,8 @@ const SHARD_ATTEMPTS = 5;
 export const run = proxyActivities<RunActivities>({ ...OPTIONS, taskQueue: 'stemma-worker' });
 export const learner = proxyActivities<LearnerActivities>({ ...OPTIONS, taskQueue: 'stemma-learner' });
 export const distiller = proxyActivities<DistillerActivities>({ ...OPTIONS, taskQueue: 'stemma-distiller' });
-export const rollout = proxyActivities<RolloutActivities>({
+export const rollout = proxyActivities<Pick<RolloutActivities, 'rolloutShard'>>({
   ...OPTIONS, taskQueue: 'stemma-rollout', retry: { ...OPTIONS.retry, maximumAttempts: SHARD_ATTEMPTS },
 });
+/** Unlimited attempts: what it cannot do now it does when what is missing is back. */
+export const standing = proxyActivities<Pick<RolloutActivities, 'standRollouts'>>({ ...OPTIONS, taskQueue: 'stemma-rollout' });

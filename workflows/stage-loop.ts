@@ -7,10 +7,13 @@ import { condition, continueAsNew, log, setCurrentDetails, setHandler, sleep, wo
 import type { Shard, ShardResult, StageNeeds, StageRef } from './activities.js';
 import { control, progress, type Control, type StageProgress } from './messages.js';
 import { rollout } from './proxies.js';
+import { standingRollouts, type StandingRollouts } from './standing-rollouts.js';
 
 export interface StageInput extends StageRef {
   readonly steps: number;
   readonly domain?: string;
+  /** Standing rollouts; see StagePlan. */
+  readonly slots?: number;
   /** As the run knew it when it started the stage; later changes come by signal. */
   readonly paused: boolean;
   /** Set by continue-as-new. */
@@ -26,7 +29,7 @@ export interface StageOutcome {
 }
 
 export interface StageLoop {
-  readonly advance: (ref: StageRef) => Promise<StageNeeds>;
+  readonly advance: (ref: StageRef, standing?: boolean) => Promise<StageNeeds>;
   /** A stop lets the step it is in come to its end. */
   readonly finishesStep: boolean;
 }
@@ -57,10 +60,30 @@ export async function driveStage(input: StageInput, loop: StageLoop): Promise<St
     advances: 0, barren: input.continued?.barren ?? 0, seen: '', finished: 0,
   };
   listen(input, state);
+  const standing = standingRollouts(ref, input.slots ?? 0);
+  try {
+    return await untilDone(input, loop, { ref, state, standing });
+  } finally {
+    await standing.end();
+  }
+}
+
+interface Driving {
+  readonly ref: StageRef;
+  readonly state: LoopState;
+  readonly standing: StandingRollouts;
+}
+
+async function untilDone(input: StageInput, loop: StageLoop, { ref, state, standing }: Driving): Promise<StageOutcome> {
   for (;;) {
+    if (state.paused) await standing.end();
     if (!(await mayGoOn(state, loop))) return { finished: false, step: state.step };
-    if (historyIsLong(input, state)) await continueAsNew({ ...input, paused: state.paused, continued: { step: state.step, barren: state.barren } });
-    const needs = await loop.advance(ref);
+    if (historyIsLong(input, state)) {
+      await standing.end();
+      await continueAsNew({ ...input, paused: state.paused, continued: { step: state.step, barren: state.barren } });
+    }
+    standing.begin();
+    const needs = standing.any ? await Promise.race([loop.advance(ref, true), standing.failed()]) : await loop.advance(ref);
     observe(state, needs);
     if (needs.kind === 'done') return { finished: true, step: needs.step };
     await backOff(state);

@@ -74,7 +74,7 @@ async function runChild(state: RunState, stage: StagePlan, purpose: 'train' | 'e
   setStatus(state, purpose === 'train' ? 'running' : 'evaluating');
   const id = `${state.run}/${stage.id}`;
   const what = `${stage.kind}${stage.domain === undefined ? '' : ` (${stage.domain})`} stage ${stage.id}`;
-  const input: StageInput = { run: state.run, stage: stage.id, steps: stage.steps, domain: stage.domain, paused: state.paused };
+  const input: StageInput = { run: state.run, stage: stage.id, steps: stage.steps, domain: stage.domain, paused: state.paused, ...(purpose === 'train' && stage.slots !== undefined ? { slots: stage.slots } : {}) };
   state.told = { paused: state.paused, stopRequested: false };
   const child = await startChild(purpose === 'train' ? STAGE_WORKFLOWS[stage.kind] : evaluate, {
     workflowId: purpose === 'train' ? id : `${id}/evaluate`,

@@ -120,8 +120,14 @@ export interface RlStageRecipe extends StageCommon {
   readonly entropyCoefficient: number;
   /** Stage whose result is the reference model of the KL term. */
   readonly reference: string;
-  /** Groups with a uniform metric are replaced, at most maxRounds times a step. */
-  readonly dynamicSampling: { readonly enabled: boolean; readonly metric: 'correct' | 'reward'; readonly maxRounds: number };
+  /**
+   * Groups with a uniform metric are left out. The first round asks for ⌈overSampling · promptsPerStep⌉ prompts, and where too few
+   * groups of it are informative, at most maxRounds more ask for what is missing.
+   */
+  readonly dynamicSampling: {
+    readonly enabled: boolean; readonly metric: 'correct' | 'reward';
+    readonly overSampling: number; readonly maxRounds: number;
+  };
 }
 
 export interface DistillStageRecipe extends StageCommon {

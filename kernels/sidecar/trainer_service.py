@@ -69,6 +69,7 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
         return trainer_pb2.StepResponse(
             state_hash=outcome.state_hash, weights_hash=outcome.weights_hash, step=outcome.step, stats=_stats(outcome.stats),
             samples=[trainer_pb2.SampleStats(stats=_stats(s)) for s in outcome.sample_stats], compute_seconds=seconds,
+            busy_seconds=self._compute.busy_seconds,
         )
 
     @answering

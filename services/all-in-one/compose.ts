@@ -39,6 +39,7 @@ export interface ComposeOptions {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly heartbeat: () => void;
+  readonly cancellation: () => AbortSignal;
 }
 
 export async function composeServices(options: ComposeOptions): Promise<Services> {
@@ -55,7 +56,7 @@ export async function composeServices(options: ComposeOptions): Promise<Services
     activities: {
       worker: createRunActivities({ ...base, stopwatch: deps.stopwatch }),
       learner: createLearnerActivities({ ...deps, logs, code: await codeVersion(config.packageRoot) }),
-      distiller: { advanceDistill: (ref) => advanceDistill(deps, ref) },
+      distiller: { advanceDistill: (ref, standing) => advanceDistill(deps, ref, standing) },
       rollout: rollout.activities,
     },
     async close() {

@@ -10,7 +10,7 @@ import { takeHome } from '../runtime/home-lock.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
-import { heartbeat } from '../worker/heartbeat.js';
+import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
 import { composeServices, type Services } from './compose.js';
 import { peakMemoryMiB } from './peak-memory.js';
@@ -86,7 +86,7 @@ interface Starting {
 async function startChildren({ config, logger, onStart }: PlatformOptions, { registry, closers }: Starting): Promise<[Services, TemporalProcess]> {
   onStart('the event log, the compute sidecar and Temporal');
   const started = await Promise.allSettled([
-    composeServices({ config, logger, registry, heartbeat }).then((services) => {
+    composeServices({ config, logger, registry, heartbeat, cancellation }).then((services) => {
       closers.push(() => services.close());
       return services;
     }),

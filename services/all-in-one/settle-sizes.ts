@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   writeFileSync(recipeFile, stringify(recipe));
   const services = await composeServices({
     config: { ...readConfig(), home, blobs: join(home, 'blobs') }, registry: createRegistry({ processFigures: false }),
-    logger: createLogger({ service: 'lab', level: 'warn', file: '' }), heartbeat: () => undefined,
+    logger: createLogger({ service: 'lab', level: 'warn', file: '' }), heartbeat: () => undefined, cancellation: () => new AbortController().signal,
   });
   const run = `lab-${process.pid}`;
   let lastBusy = 0;

@@ -1,4 +1,5 @@
 /** The first activity of a run: its log and manifest are made, or read back. */
+import { DOMAINS } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
 import { runStream } from '../../core/log/keys.js';
 import type { EventLog, RunLogs } from '../../core/ports.js';
@@ -32,7 +33,7 @@ export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): 
   return {
     run, recipe: context.recipe.name, seed: Number(context.seed), paused: state.paused,
     stopped: state.stopRequested || state.end !== undefined,
-    stages: context.recipe.stages.map(stagePlan),
+    stages: context.recipe.stages.map((stage) => stagePlan(stage, context.recipe.rollout.shardEpisodes)),
   };
 }
 
@@ -51,9 +52,21 @@ async function settleFailure(deps: OpenRunDeps, run: string, error: unknown): Pr
   throw error;
 }
 
-function stagePlan(stage: StageRecipe): StagePlan {
+/** A stage has as many standing rollouts as its first round has shards, and no more than one worker holds. */
+const MOST_SLOTS = 32;
+
+function stagePlan(stage: StageRecipe, shardEpisodes: number): StagePlan {
   return {
     id: stage.id, kind: stage.kind, evaluate: stage.evaluate, steps: stage.steps,
+    slots: Math.min(MOST_SLOTS, Math.ceil(episodesPerStep(stage) / shardEpisodes)),
     ...(stage.kind === 'rl' ? { domain: stage.domain } : {}),
   };
+}
+
+function episodesPerStep(stage: StageRecipe): number {
+  switch (stage.kind) {
+    case 'sft': return 0;
+    case 'rl': return stage.promptsPerStep * stage.samplesPerPrompt * (stage.dynamicSampling.enabled ? stage.dynamicSampling.overSampling : 1);
+    case 'distill': return stage.promptsPerDomain * DOMAINS.length;
+  }
 }

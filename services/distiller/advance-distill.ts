@@ -7,11 +7,12 @@ import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
-import { commitStep, policyOf, publishResult, recordBatch, type Policy } from '../training/learn-step.js';
-import { ensureTrainer } from '../training/recover.js';
-import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
+import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
+import { needRollouts, requestRound, type Finished } from '../training/requests.js';
 import type { EpisodeScoring, TeacherScoring } from '../training/scoring.js';
 import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
+import type { StepEpisodes } from '../training/step-episodes.js';
+import { takeSteps } from '../training/take-steps.js';
 
 export interface DistillerDeps extends TrainingDeps {
   readonly scoring: TeacherScoring;
@@ -20,20 +21,17 @@ export interface DistillerDeps extends TrainingDeps {
 /** Rounds in which failed or unscored members are asked for again before the run blocks. */
 const REPLACEMENT_ROUNDS = 2;
 
-export async function advanceDistill(deps: DistillerDeps, ref: StageRef): Promise<StageNeeds> {
+export async function advanceDistill(deps: DistillerDeps, ref: StageRef, standing = false): Promise<StageNeeds> {
   return withStageSession(deps, ref, async (session) => {
     const recipe = session.recipe as DistillStageRecipe;
-    let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
-    if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
-      const next = await tryStep(deps, session, state);
-      if ('kind' in next) return next;
-      state = next;
-    }
-    if (state.step >= recipe.steps) {
-      await publishResult(deps, session);
-      return { kind: 'done', step: state.step };
-    }
-    return requestPrompts(session, { step: state.step + 1, policy: await policyOf(deps, session, state), round: 0, wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })) });
+    return takeSteps(deps, session, {
+      steps: recipe.steps, standing,
+      request: async (state) => requestPrompts(session, {
+        step: state.step + 1, policy: await policyOf(deps, session, state), round: 0,
+        wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })),
+      }),
+      tryStep: (state, episodes) => tryStep(deps, session, { state, episodes }),
+    });
   });
 }
 
@@ -42,30 +40,58 @@ function routedDomains(session: StageSession): Domain[] {
   return DOMAINS.filter((domain) => session.context.recipe.teachers[domain] !== 'none');
 }
 
-async function tryStep(deps: DistillerDeps, session: StageSession, state: TrainerState): Promise<TrainerState | StageNeeds> {
-  const step = state.step + 1;
-  const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
-  if (!finished) return needRollouts(session, step);
+interface StepWork {
+  readonly state: TrainerState;
+  readonly episodes: StepEpisodes;
+}
+
+async function tryStep(deps: DistillerDeps, session: StageSession, work: StepWork): Promise<TrainerState | StageNeeds> {
+  const step = work.state.step + 1;
+  const parts = await scoredDomains(deps, session, work.episodes, step);
+  if (!parts) return needRollouts(session, step);
+  const finished = parts.flatMap((part) => part.finished);
   if (!session.stage.state.closed.has(step)) {
-    const more = await closeOrReplace(deps, session, { state, finished });
-    if (more) return more;
+    const scores = new Map(parts.flatMap((part) => part.scores).map((s) => [s.episode, s]));
+    const more = await closeOrReplace(deps, session, { state: work.state, finished, scores });
+    if (more) return work.episodes.arrive ? tryStep(deps, session, work) : more;
   }
-  return commitStep(deps, session, state, episodeStats(finished, true));
+  return commitStep(deps, session, work.state, episodeStats(finished, true));
+}
+
+interface ScoredDomain {
+  readonly finished: readonly Finished[];
+  /** Of the usable ones; none where the batch is closed already. */
+  readonly scores: readonly EpisodeScoring[];
+}
+
+/** Each domain is scored as soon as its own episodes are terminal, while others are still sampled. Undefined while any is owed. */
+async function scoredDomains(deps: DistillerDeps, session: StageSession, episodes: StepEpisodes, step: number): Promise<ScoredDomain[] | undefined> {
+  const rounds = roundsOf(session.stage.state, step);
+  const outcomes = await Promise.allSettled(routedDomains(session).map(async (domain): Promise<ScoredDomain | undefined> => {
+    const finished = await episodes.ended(rounds.map((round) => ({ ...round, episodes: round.episodes.filter((e) => e.domain === domain) })));
+    if (!finished) return undefined;
+    const usable = finished.filter((e) => e.status !== 'failed').map((e) => e.request.episode);
+    if (session.stage.state.closed.has(step) || usable.length === 0) return { finished, scores: [] };
+    return { finished, scores: await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'teacher', step, episodes: usable }) };
+  }));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+  const parts = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' && outcome.value ? [outcome.value] : []));
+  return parts.length === outcomes.length ? parts : undefined;
 }
 
 interface CloseWork {
   readonly state: TrainerState;
   readonly finished: readonly Finished[];
+  readonly scores: ReadonlyMap<string, EpisodeScoring>;
 }
 
 /** A member whose score is exhausted leaves and is replaced; below minMembersPerDomain the run blocks and says so. */
 async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: CloseWork): Promise<StageNeeds | undefined> {
   const step = work.state.step + 1;
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
+  const { scores } = work;
   const usable = work.finished.filter((e) => e.status !== 'failed');
-  const scores = new Map((await deps.scoring.scoreEpisodes({
-    ...session.ref, purpose: 'teacher', step, episodes: usable.map((e) => e.request.episode),
-  })).map((s) => [s.episode, s]));
   const scored = usable.filter((e) => scores.get(e.request.episode)?.scored);
   const missing = routedDomains(session).map((domain) => ({
     domain, count: recipe.promptsPerDomain - scored.filter((e) => e.request.domain === domain).length,

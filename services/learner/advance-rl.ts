@@ -11,10 +11,11 @@ import { groupOutcomes, isInformative, selectGroups, type Group } from '../../co
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
-import { commitStep, policyOf, publishResult, recordBatch, type Policy } from '../training/learn-step.js';
-import { ensureTrainer } from '../training/recover.js';
-import { finishedEpisodes, needRollouts, requestRound, type Finished } from '../training/requests.js';
+import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
+import { needRollouts, requestRound, type Finished } from '../training/requests.js';
 import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/scoring.js';
+import type { StepEpisodes } from '../training/step-episodes.js';
+import { takeSteps } from '../training/take-steps.js';
 import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
 import { openHardSet } from './hard-set.js';
 
@@ -25,40 +26,43 @@ export interface LearnerDeps extends TrainingDeps {
   readonly scoring: TeacherScoring;
 }
 
-export async function advanceRl(deps: LearnerDeps, ref: StageRef): Promise<StageNeeds> {
+export async function advanceRl(deps: LearnerDeps, ref: StageRef, standing = false): Promise<StageNeeds> {
   return withStageSession(deps, ref, async (session) => {
     const recipe = session.recipe as RlStageRecipe;
     const hardSet = recipe.tasks.source === 'hard-set' ? await openHardSet(deps, session, recipe, recipe.tasks) : [];
     if (!isTaskList(hardSet)) return hardSet;
-    let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
-    if (state.step < recipe.steps && session.stage.state.requests.has(state.step + 1)) {
-      const next = await tryStep(deps, session, { state, hardSet });
-      if ('kind' in next) return next;
-      state = next;
-    }
-    if (state.step >= recipe.steps) {
-      await publishResult(deps, session);
-      return { kind: 'done', step: state.step };
-    }
-    return requestGroups(session, { step: state.step + 1, round: 0, policy: await policyOf(deps, session, state), hardSet, prompts: recipe.promptsPerStep });
+    return takeSteps(deps, session, {
+      steps: recipe.steps, standing,
+      request: async (state) => requestGroups(session, {
+        step: state.step + 1, round: 0, policy: await policyOf(deps, session, state), hardSet,
+        prompts: firstRoundPrompts(session.recipeAt(recipe, state.step + 1)),
+      }),
+      tryStep: (state, episodes) => tryStep(deps, session, { state, hardSet, episodes }),
+    });
   });
 }
 
 interface StepWork {
   readonly state: TrainerState;
   readonly hardSet: readonly string[];
+  readonly episodes: StepEpisodes;
 }
 
 /** The next step, once its episodes are all terminal and enough of its groups say something; the rollouts it waits for before. */
 async function tryStep(deps: LearnerDeps, session: StageSession, work: StepWork): Promise<TrainerState | StageNeeds> {
   const step = work.state.step + 1;
-  const finished = await finishedEpisodes(session.context.log, session.ref.run, roundsOf(session.stage.state, step));
+  const finished = await work.episodes.ended(roundsOf(session.stage.state, step));
   if (!finished) return needRollouts(session, step);
   if (!session.stage.state.closed.has(step)) {
     const more = await closeOrAskForMore(deps, session, { ...work, finished });
-    if (more) return more;
+    if (more) return work.episodes.arrive ? tryStep(deps, session, work) : more;
   }
   return commitStep(deps, session, work.state, episodeStats(finished, false));
+}
+
+/** Over-sampled where groups are filtered, so that one round is mostly enough. */
+function firstRoundPrompts({ dynamicSampling, promptsPerStep }: RlStageRecipe): number {
+  return dynamicSampling.enabled ? Math.ceil(promptsPerStep * dynamicSampling.overSampling) : promptsPerStep;
 }
 
 async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work: StepWork & { finished: readonly Finished[] }): Promise<StageNeeds | undefined> {

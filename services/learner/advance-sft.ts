@@ -1,16 +1,16 @@
 /** SFT: many steps in one activity, until the stage ends, someone steers the run, or 30 s are over. */
 import { closeSftBatch, type SftMember } from '../../core/batch/sft.js';
 import { unpackU32 } from '../../core/log/bytes.js';
+import type { TrainerState } from '../../core/ports.js';
 import type { SftStageRecipe } from '../../core/recipe/recipe.js';
 import type { DatasetRow } from '../../proto/gen/stemma/v1/data.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
-import { commitStep, publishResult, recordBatch } from '../training/learn-step.js';
+import { activityBoundary } from '../training/boundary.js';
+import { publishResult, recordBatch, recordStep, snapshotIsDue, takeStep } from '../training/learn-step.js';
 import { ensureTrainer } from '../training/recover.js';
-import { readRun, withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
+import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
 import { openDataset } from './dataset.js';
 import { rowOrder } from './row-order.js';
-
-const ACTIVITY_BUDGET_MS = 30_000;
 
 export async function advanceSft(deps: TrainingDeps, ref: StageRef): Promise<StageNeeds> {
   return withStageSession(deps, ref, async (session) => {
@@ -30,16 +30,23 @@ interface SftWork {
 }
 
 async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork): Promise<StageNeeds> {
-  const startedMs = deps.nowMs();
-  const steered = session.run.amendments.length;
-  let state = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  const atBoundary = activityBoundary(deps, session);
+  let state: TrainerState = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  let recorded: Promise<unknown> = Promise.resolve();
   await closeStep(deps, session, work, state.step + 1);
   while (state.step < work.steps) {
-    // The next batch depends on no weights: it is closed while this one is computed.
-    [state] = await Promise.all([commitStep(deps, session, state, []), closeStep(deps, session, work, state.step + 2)]);
-    const run = await readRun(session.context);
-    const interrupted = run.paused || run.stopRequested || run.amendments.length !== steered;
-    if (interrupted || deps.nowMs() - startedMs > ACTIVITY_BUDGET_MS) return { kind: 'advance', step: state.step };
+    // The next batch depends on no weights: it is closed while this one is computed. Nor does the next step wait for this
+    // one's commit: nothing but the trainer, which can be folded again, sees its weights before.
+    const step = state.step + 1;
+    const [taken] = await Promise.all([takeStep(deps, session, state), closeStep(deps, session, work, step + 1), recorded]);
+    state = taken.result;
+    recorded = recordStep(deps, session, taken, []);
+    recorded.catch(() => undefined); // Awaited below or with the next step.
+    if (snapshotIsDue(session, step) || step === work.steps) await recorded;
+    else if (await atBoundary()) {
+      await recorded;
+      return { kind: 'advance', step };
+    }
   }
   await publishResult(deps, session);
   return { kind: 'done', step: state.step };

@@ -8,7 +8,7 @@ export function createLearnerActivities(deps: LearnerDeps & OpenRunDeps): Learne
   return {
     openRun: (run, input) => openRun(deps, run, input),
     advanceSft: (ref) => advanceSft(deps, ref),
-    advanceRl: (ref) => advanceRl(deps, ref),
+    advanceRl: (ref, standing) => advanceRl(deps, ref, standing),
     advanceEvaluation: (ref) => advanceEvaluation(deps, ref),
   };
 }

@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { openLogs } from '../runtime/open-logs.js';
 import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
-import { heartbeat } from '../worker/heartbeat.js';
+import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
 import { assertConfigured, type Role } from './role.js';
 import { START, type Surroundings } from './start.js';
@@ -46,7 +46,7 @@ export async function openRole({ role, config, logger, onFailure }: RoleOptions)
     const logs = await openLogs(config, logger);
     onClose(() => logs.close());
     const surroundings: Surroundings = {
-      base: await openServiceBase({ config, logger, registry, logs, heartbeat, service: role }), onClose, namespace: NAMESPACE,
+      base: await openServiceBase({ config, logger, registry, logs, heartbeat, cancellation, service: role }), onClose, namespace: NAMESPACE,
       async startSidecar() {
         const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
         onClose(() => sidecar.stop());

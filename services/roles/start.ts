@@ -80,7 +80,7 @@ async function startLearner(around: Surroundings): Promise<string> {
 
 async function startDistiller(around: Surroundings): Promise<string> {
   const { deps } = await training(around);
-  await around.host({ distiller: { advanceDistill: (ref) => advanceDistill(deps, ref) } });
+  await around.host({ distiller: { advanceDistill: (ref, standing) => advanceDistill(deps, ref, standing) } });
   return queueOf('distiller', around);
 }
 

@@ -8,6 +8,7 @@ import { stageStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
 import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard } from '../../workflows/activities.js';
+import { keepNewest } from './keep-newest.js';
 
 const KEPT_ROUNDS = 32;
 const KEPT_STAGES = 8;
@@ -68,13 +69,4 @@ function roundsFold(kept: number): Fold<Rounds> {
       return rounds;
     },
   };
-}
-
-function keepNewest<V>(map: Map<string, V>, key: string, value: V, kept: number): void {
-  map.delete(key);
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= kept) break;
-    map.delete(oldest);
-  }
 }

@@ -15,7 +15,9 @@ import type { RunContext } from '../runtime/run-context.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
 import { isWeightsMissing, patientSampler, type PatientSampler } from './patient-sampler.js';
+import { createOpenRounds } from './open-rounds.js';
 import { createRequestedRounds } from './requested-round.js';
+import { standRollouts } from './stand-rollouts.js';
 
 /** Longer than a supervised sidecar takes to come back, shorter than anyone waits before asking why. */
 const DEFAULT_PATIENCE_MS = 30_000;
@@ -33,11 +35,18 @@ export interface RolloutDeps {
   readonly heartbeat: () => void;
   /** How long a sampler that is away is waited for before Temporal retries the shard. */
   readonly samplerPatienceMs?: number;
+  /** Of the activity that is running. */
+  readonly cancellation: () => AbortSignal;
 }
 
 export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
   const rounds = createRequestedRounds();
+  const open = createOpenRounds();
   return {
+    async standRollouts(standing) {
+      const context = await deps.contexts.get(standing.run);
+      return standRollouts(deps, standing, { context, open, runShard });
+    },
     async rolloutShard(shard) {
       const context = await deps.contexts.get(shard.run);
       const round = await rounds.get(context.log, shard);
@@ -46,7 +55,7 @@ export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
   };
 }
 
-interface ShardWork {
+export interface ShardWork {
   readonly context: RolloutContext;
   readonly round: EpisodesRequested;
 }

@@ -89,7 +89,10 @@ const rlStage = z.strictObject({
   klCoefficient: nonNegative,
   entropyCoefficient: nonNegative,
   reference: text,
-  dynamicSampling: z.strictObject({ enabled: z.boolean(), metric: z.enum(['correct', 'reward']), maxRounds: count }),
+  dynamicSampling: z.strictObject({
+    enabled: z.boolean(), metric: z.enum(['correct', 'reward']),
+    overSampling: z.number().min(1, 'expected ≥ 1: the prompts of a step, and more').max(16).default(1), maxRounds: count,
+  }),
 });
 
 const distillStage = z.strictObject({

@@ -19,9 +19,11 @@ export interface ServiceBase {
   readonly holder: string;
   /** Called as work progresses. */
   readonly heartbeat: () => void;
+  /** Of the activity that is running. */
+  readonly cancellation: () => AbortSignal;
 }
 
-export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat'> & { readonly service: string };
+export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat' | 'cancellation'> & { readonly service: string };
 
 export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
   const blobs = await openDirectoryBlobs(spec.config.blobs);

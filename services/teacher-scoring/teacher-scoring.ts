@@ -53,10 +53,18 @@ async function scoreEpisodes(deps: TeacherScoringDeps, request: ScoringRequest):
   const routed = subjects.filter((subject): subject is Routed => subject.route !== 'none');
   const chunks = planChunks(routed, ({ route }) => `${route.weightsHash}/${route.topK}`, ({ trajectory }) => trajectory.tokens.length);
   const answers = new Map<string, EpisodeScoring>();
+  const settling: Promise<void>[] = [];
   for (const chunk of chunks) {
-    for (const answer of await settleChunk(deps, request, chunk)) answers.set(answer.episode, answer);
-    deps.heartbeat?.();
+    // While one chunk is recorded the next is scored; no more at once, for a table is up to a hundred megabytes.
+    await settling.at(-2);
+    const settled = settleChunk(deps, request, chunk).then((settledAnswers) => {
+      settledAnswers.forEach((answer) => answers.set(answer.episode, answer));
+      deps.heartbeat?.();
+    });
+    settled.catch(() => undefined); // Awaited by the chunk after the next, or below.
+    settling.push(settled);
   }
+  await Promise.all(settling);
   return request.episodes.map((episode) => answers.get(episode) ?? { episode });
 }
 

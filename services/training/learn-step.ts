@@ -1,7 +1,7 @@
 /** One step of the fold: close the batch, take the step, commit it, and a snapshot when due. */
 import type { ClosedBatch } from '../../core/batch/batch.js';
 import { learningRateAt } from '../../core/loss/learning-rate.js';
-import type { TrainerState } from '../../core/ports.js';
+import type { StepResult, TrainerState } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { Batch, StepSettings } from '../../proto/gen/stemma/v1/data.js';
 import type { BatchClosed, BlobRef, Stat } from '../../proto/gen/stemma/v1/events.js';
@@ -49,23 +49,45 @@ export function stepSettings(recipe: StageRecipe, step: number): StepSettings {
 export async function commitStep(
   deps: TrainingDeps, session: StageSession, state: TrainerState, extra: readonly Stat[],
 ): Promise<TrainerState> {
-  const closed = session.stage.state.closed.get(state.step + 1);
-  if (!closed?.batch) throw new Error(`step ${state.step + 1} has no closed batch`);
+  const taken = await takeStep(deps, session, state);
+  await recordStep(deps, session, taken, extra);
+  return taken.result;
+}
+
+export interface TakenStep {
+  readonly closed: BatchClosed;
+  readonly parent: TrainerState;
+  readonly result: StepResult;
+}
+
+export async function takeStep(deps: TrainingDeps, session: StageSession, parent: TrainerState): Promise<TakenStep> {
+  const closed = session.stage.state.closed.get(parent.step + 1);
+  if (!closed?.batch) throw new Error(`step ${parent.step + 1} has no closed batch`);
   const result = await deps.trainer.step({
-    parentStateHash: state.stateHash, batchId: closed.batchId, batch: closed.batch,
+    parentStateHash: parent.stateHash, batchId: closed.batchId, batch: closed.batch,
     settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
   });
+  return { closed, parent, result };
+}
+
+export function snapshotIsDue(session: StageSession, step: number): boolean {
+  return step % session.context.recipe.snapshots.everySteps === 0;
+}
+
+/** A snapshot, when due, is of what the trainer holds: no further step may be taken before this resolves. */
+export async function recordStep(
+  deps: TrainingDeps, session: StageSession, { closed, parent, result }: TakenStep, extra: readonly Stat[],
+): Promise<void> {
   await session.stage.record({
     $case: 'stepCommitted',
     value: {
-      step: closed.step, batchId: closed.batchId, parentStateHash: state.stateHash,
+      step: closed.step, batchId: closed.batchId, parentStateHash: parent.stateHash,
       stateHash: result.stateHash, weightsHash: result.weightsHash,
       stats: [...result.stats, ...byDomain(closed, result.sampleStats), ...extra],
-      spent: await deps.stopwatch.lap(),
+      spent: await deps.stopwatch.lap(result.busySeconds),
     },
   });
-  if (closed.step % session.context.recipe.snapshots.everySteps === 0) await takeSnapshot(deps, session, result);
-  return result;
+  if (snapshotIsDue(session, closed.step)) await takeSnapshot(deps, session, result);
 }
 
 async function takeSnapshot(deps: TrainingDeps, session: StageSession, state: TrainerState): Promise<void> {

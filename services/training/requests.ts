@@ -70,7 +70,11 @@ export async function finishedEpisodes(log: EventLog, run: string, rounds: reado
 }
 
 async function readEpisode(log: EventLog, run: string, request: EpisodeRequest): Promise<Finished | undefined> {
-  const { state } = await readFold(log, episodeStream(run, request.episode), episodeFold);
+  return finishedFrom(request, (await readFold(log, episodeStream(run, request.episode), episodeFold)).state);
+}
+
+/** Undefined while the episode is owed. */
+export function finishedFrom(request: EpisodeRequest, state: EpisodeState): Finished | undefined {
   if (state.status === 'owed' || state.status === 'running') return undefined;
   let trajectory: Trajectory | undefined;
   return {

@@ -34,6 +34,8 @@ export interface TrainingDeps {
   /** For people: service, host, process id. */
   readonly holder: string;
   readonly nowMs: () => number;
+  /** Of the activity that is running. */
+  readonly cancellation: () => AbortSignal;
 }
 
 export interface StageSession {

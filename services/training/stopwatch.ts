@@ -5,8 +5,11 @@ import type { Spent } from '../../proto/gen/stemma/v1/events.js';
 export interface Stopwatch {
   /** Work on a stage begins: what went before (starting up) is nobody's time. A no-op while it runs for this stage. */
   start(stage: string): void;
-  /** Seconds since the last lap of this process, split. Restarts of the sidecar reset its counter; what ran before is then lost to `compute`. */
-  lap(): Promise<Spent>;
+  /**
+   * Seconds since the last lap of this process, split. Restarts of the sidecar reset its counter; what ran before is then lost to `compute`.
+   * `busySeconds`: the sidecar's counter where it is at hand; else it is asked.
+   */
+  lap(busySeconds?: number): Promise<Spent>;
   /** A person paused the run: until it is resumed, time is waited for. */
   pause(): void;
   resume(): void;
@@ -32,8 +35,8 @@ export function startStopwatch(trainer: Pick<Trainer, 'status'>, nowMs: () => nu
       settlePause();
       pausedMs = undefined;
     },
-    async lap() {
-      const { busySeconds } = await trainer.status();
+    async lap(atHand) {
+      const busySeconds = atHand ?? (await trainer.status()).busySeconds;
       const now = nowMs();
       settlePause();
       const wallSeconds = (now - (lastMs ?? now)) / 1000;

@@ -44,6 +44,11 @@ export function heartbeat(position?: unknown): void {
   context.heartbeat(position);
 }
 
+/** Aborted when the activity that asks is cancelled or its worker shuts down; outside an activity, never. */
+export function cancellation(): AbortSignal {
+  return inActivity() ? Context.current().cancellationSignal : new AbortController().signal;
+}
+
 function inActivity(): boolean {
   try {
     Context.current();

@@ -5,12 +5,13 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { WorkflowHandle } from '@temporalio/client';
 import { StemmaError } from '../../core/errors.js';
 import { startRunWorkflow } from '../../services/worker/start-runs.js';
-import { amend, pause, resume, stop } from '../../workflows/messages.js';
-import { inMemoryRun, type Script } from '../support/in-memory-run.js';
+import { amend, pause, resume, stop, type StageProgress } from '../../workflows/messages.js';
+import { STAGES, inMemoryRun, type Script } from '../support/in-memory-run.js';
 import { openTemporalBench, type TemporalBench } from '../support/temporal-bench.js';
 
 type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
@@ -21,9 +22,13 @@ interface Scenario {
   /** While this activity is held back, people speak. */
   readonly hold?: { readonly name: string; readonly step: number };
   readonly meanwhile?: (handle: WorkflowHandle) => Promise<void>;
+  /** Once the activity is no longer held back. */
+  readonly afterwards?: (handle: WorkflowHandle, child: (id: string) => WorkflowHandle) => Promise<void>;
   /** Child workflows to keep, beside the run's own. */
   readonly children: readonly string[];
 }
+
+const STANDING = STAGES.map((stage) => (stage.kind === 'sft' ? { ...stage, slots: 0 } : { ...stage, slots: 2 }));
 
 const SCENARIOS: readonly Scenario[] = [
   { name: 'all-stages', children: ['sft', 'sft/evaluate', 'rl-search', 'distill', 'distill/evaluate'] },
@@ -42,6 +47,16 @@ const SCENARIOS: readonly Scenario[] = [
       await handle.executeUpdate(amend, { updateId: 'refused', args: [{ stage: 'distill', path: 'refused', value: 1 }] }).catch(() => undefined);
     },
   },
+  { name: 'standing', script: { stages: STANDING }, children: ['rl-search', 'distill'] },
+  {
+    name: 'standing-pause', script: { stages: STANDING }, children: ['rl-search'], hold: { name: 'standRollouts', step: 1 },
+    meanwhile: async (handle) => { await handle.executeUpdate(pause, { updateId: 'pause', args: [{}] }); },
+    afterwards: async (handle, child) => {
+      while ((await child('rl-search').query<StageProgress>('progress')).step < 2) await delay(10);
+      await handle.executeUpdate(resume, { updateId: 'resume', args: [{}] });
+    },
+  },
+  { name: 'standing-fails', script: { stages: STANDING, on: ({ name }) => { if (name === 'standRollouts') throw new StemmaError('environment', 'INVALID', 'the task has no page', 'Mend the environment.'); } }, children: ['rl-search'] },
   { name: 'weights-missing', children: ['rl-search'], script: weightsMissing(3) },
   { name: 'shard-exhausted', children: ['rl-search'], script: shardFails(7) },
   { name: 'activity-failure', children: ['distill'], script: { on: ({ name }) => { if (name === 'advanceDistill') throw new StemmaError('blob', 'CORRUPT', 'blob 12 is damaged', 'Restore it from a copy.'); } } },
@@ -90,6 +105,7 @@ async function record(bench: TemporalBench, scenario: Scenario, directory: strin
     await held.reached;
     await scenario.meanwhile?.(handle);
     held.open();
+    await scenario.afterwards?.(handle, (id) => bench.client.workflow.getHandle(`${scenario.name}/${id}`));
   }
   await handle.result().catch(() => undefined);
   await save(directory, `${scenario.name}.run`, await handle.fetchHistory());

@@ -2,6 +2,7 @@
  * Activities over facts in memory, for tests of the workflows: idempotent like the real ones, and like them they outlive Temporal.
  * A script makes them fail; a watcher sees each call.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { StemmaError } from '../../core/errors.js';
 import type { HostedActivities } from '../../services/worker/worker.js';
 import type { ControlFact, RunPlan, Shard, StageNeeds, StagePlan, StageRef } from '../../workflows/activities.js';
@@ -48,12 +49,13 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
   const stages = script.stages ?? STAGES;
   const note = async (name: string, stage = '', step = 0): Promise<void> => { await script.on?.({ name, stage, step }); };
 
-  const advance = (name: string) => async (ref: StageRef): Promise<StageNeeds> => {
+  const advance = (name: string) => async (ref: StageRef, standing?: boolean): Promise<StageNeeds> => {
     const stage = stageFacts(facts, ref.stage);
     await note(name, ref.stage, stage.committed + 1);
     if (!stage.started) throw new StemmaError('log', 'NOT_FOUND', `stage ${ref.stage} has not started`, 'Start it.');
     const { steps, kind } = planOf(stages, ref.stage);
     if (kind === 'sft') return advanceSft(facts, ref, steps);
+    if (standing) return advanceStanding(facts, ref, steps);
     if (owed(ref, stage, stage.committed + 1).length === 0) commit(facts, ref);
     if (stage.committed >= steps) return { kind: 'done', step: stage.committed };
     return { kind: 'rollouts', step: stage.committed + 1, shards: owed(ref, stage, stage.committed + 1) };
@@ -100,6 +102,17 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
           stageFacts(facts, shard.stage).rolledOut.add(`${shard.step}/${shard.from}`);
           return { finished: shard.to - shard.from, weightsMissing: false };
         },
+        async standRollouts({ slot, slots, ...ref }) {
+          const stage = stageFacts(facts, ref.stage);
+          await note('standRollouts', ref.stage, stage.committed + 1);
+          const { steps } = planOf(stages, ref.stage);
+          for (; stage.committed < steps; await delay(1)) {
+            const own = owed(ref, stage, stage.committed + 1).filter(({ from }) => (from / EPISODES_PER_SHARD) % slots === slot);
+            if (own.length === 0 && controlState(facts).paused) break;
+            for (const { step, from } of own) stage.rolledOut.add(`${step}/${from}`);
+          }
+          return { over: stage.committed >= steps };
+        },
       },
     },
   };
@@ -128,6 +141,17 @@ function advanceSft(facts: Facts, ref: StageRef, steps: number): StageNeeds {
   const stage = stageFacts(facts, ref.stage);
   for (let i = 0; i < 2 && stage.committed < steps; i += 1) commit(facts, ref);
   return stage.committed >= steps ? { kind: 'done', step: stage.committed } : { kind: 'advance', step: stage.committed };
+}
+
+/** Waits for its standing rollouts, and returns where someone pauses. */
+async function advanceStanding(facts: Facts, ref: StageRef, steps: number): Promise<StageNeeds> {
+  const stage = stageFacts(facts, ref.stage);
+  for (; stage.committed < steps; await delay(1)) {
+    if (owed(ref, stage, stage.committed + 1).length > 0) continue;
+    commit(facts, ref);
+    if (controlState(facts).paused) return { kind: 'advance', step: stage.committed + 1 };
+  }
+  return { kind: 'done', step: stage.committed };
 }
 
 function owed(ref: StageRef, stage: StageFacts, step: number): Shard[] {

@@ -69,7 +69,7 @@ export async function openRolloutBench(episodesPerDomain: number): Promise<Rollo
     },
     activities: (change, context) => createRolloutActivities({
       contexts: { get: async (run) => ({ recipe, environments, chat, log: await logs.open(run, 'write'), ...context }) },
-      sampler, metrics, holder: 'test', heartbeat: () => undefined, samplerPatienceMs: 2000,
+      sampler, metrics, holder: 'test', heartbeat: () => undefined, cancellation: () => new AbortController().signal, samplerPatienceMs: 2000,
       logger: { warn: (_fields, message) => warnings.push(message) },
       ...change,
     }),

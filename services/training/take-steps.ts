@@ -1,0 +1,42 @@
+/**
+ * The steps of a stage that learns from rollouts: request, learn, request the next. Without standing rollouts it returns with what
+ * it requested; with them it waits and goes on, until a boundary.
+ */
+import type { TrainerState } from '../../core/ports.js';
+import type { StageNeeds } from '../../workflows/activities.js';
+import { activityBoundary } from './boundary.js';
+import { publishResult } from './learn-step.js';
+import { ensureTrainer } from './recover.js';
+import type { StageSession, TrainingDeps } from './session.js';
+import { StepEpisodes } from './step-episodes.js';
+
+export interface Stepping {
+  readonly steps: number;
+  readonly standing: boolean;
+  /** Records the first request of the step after `state`. */
+  readonly request: (state: TrainerState) => Promise<StageNeeds>;
+  /** The step after `state`, or the rollouts it waits for. */
+  readonly tryStep: (state: TrainerState, episodes: StepEpisodes) => Promise<TrainerState | StageNeeds>;
+}
+
+export async function takeSteps(deps: TrainingDeps, session: StageSession, stepping: Stepping): Promise<StageNeeds> {
+  const { steps, standing } = stepping;
+  const trainerIsReady = (): Promise<TrainerState> => ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  const episodes = new StepEpisodes(session.context.log, session.ref.run,
+    standing ? { check: trainerIsReady, signal: deps.cancellation(), nowMs: deps.nowMs } : undefined);
+  const atBoundary = activityBoundary(deps, session);
+  let state = await trainerIsReady();
+  while (state.step < steps) {
+    if (!session.stage.state.requests.has(state.step + 1)) {
+      const needs = await stepping.request(state);
+      if (!standing) return needs;
+    }
+    const next = await stepping.tryStep(state, episodes);
+    if ('kind' in next) return next;
+    state = next;
+    episodes.forget();
+    if (standing && state.step < steps && await atBoundary()) return { kind: 'advance', step: state.step + 1 };
+  }
+  await publishResult(deps, session);
+  return { kind: 'done', step: state.step };
+}
