@@ -41,6 +41,7 @@ export interface Process {
 }
 
 const nothing = (): void => undefined;
+const cancellation = (): AbortSignal => new AbortController().signal;
 const logger = { info: nothing, warn: nothing, error: nothing, debug: nothing } as unknown as Logger;
 const rolloutMetrics = { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing };
 const scoringMetrics = { scored: nothing, reused: nothing, failed: nothing, chunk: nothing };
@@ -52,13 +53,19 @@ export function boot(party: Party, run: string, ports: Ports): Process {
   const contexts = createRunContexts(logs, blobs);
   const stopwatch = startStopwatch(trainer, nowMs);
   const holder = party.name;
-  const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, logger, holder, nowMs };
+  const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, logger, holder, nowMs, cancellation };
   const withScoring = { ...training, scoring: ports.scoring };
+  const learner = createLearnerActivities({ ...withScoring, logs, code: { version: 'simulated', revision: '' } });
   const activities = {
     ...createRunActivities({ logs, contexts, stopwatch }),
-    ...createLearnerActivities({ ...withScoring, logs, code: { version: 'simulated', revision: '' } }),
+    ...learner,
+    // Standing rollouts wait by real clocks: here shards are asked for one by one.
+    async openRun(...asked: Parameters<typeof learner.openRun>) {
+      const plan = await learner.openRun(...asked);
+      return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, slots: 0 })) };
+    },
     // No patience inside an activity: waiting is Temporal's, whose retries the scheduler orders.
-    ...createRolloutActivities({ contexts, sampler, metrics: rolloutMetrics, logger, holder, heartbeat: nothing, samplerPatienceMs: 0 }),
+    ...createRolloutActivities({ contexts, sampler, metrics: rolloutMetrics, logger, holder, heartbeat: nothing, cancellation, samplerPatienceMs: 0 }),
     advanceDistill: (ref: Parameters<typeof advanceDistill>[1]) => advanceDistill(withScoring, ref),
   };
   return {

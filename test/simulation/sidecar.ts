@@ -57,7 +57,7 @@ export class Sidecar {
     const weightsHash = hashOf('step', this.state.stateHash, this.blobs.get(batch), settingsHash);
     const step = this.state.step + 1;
     this.state = { weightsHash, step, stateHash: hashOf('state', weightsHash, String(step)) };
-    this.last = { name, result: { ...this.state, stats: [{ name: 'loss', sum: 1, count: 1 }], sampleStats: [], computeSeconds: 0 } };
+    this.last = { name, result: { ...this.state, stats: [{ name: 'loss', sum: 1, count: 1 }], sampleStats: [], computeSeconds: 0, busySeconds: 0 } };
     return this.last.result;
   }
 
