@@ -45,10 +45,20 @@ function placeInMixture(space: KeySpace, name: string, index: number): { readonl
     const known = [...space.variants, ...Object.keys(space.mixtures)].map((entry) => `"${entry}"`).join(', ');
     throw invalid(`unknown variant "${name}" of ${space.domain}; known: ${known}`);
   }
-  const cycle = randomOf(space.seed, space.domain, 'mixture', name).shuffled(apportion(mixture));
+  const cycle = cycleOf(space, name, mixture);
   const variant = cycle[index % CYCLE] as string;
   const before = (to: number): number => cycle.slice(0, to).filter((entry) => entry === variant).length;
   return { variant, index: Math.floor(index / CYCLE) * before(CYCLE) + before(index % CYCLE) };
+}
+
+const cycles = new WeakMap<KeySpace, Map<string, readonly string[]>>();
+
+function cycleOf(space: KeySpace, name: string, mixture: Mixtures[string]): readonly string[] {
+  const ofSpace = cycles.get(space) ?? new Map<string, readonly string[]>();
+  cycles.set(space, ofSpace);
+  const cycle = ofSpace.get(name) ?? randomOf(space.seed, space.domain, 'mixture', name).shuffled(apportion(mixture));
+  ofSpace.set(name, cycle);
+  return cycle;
 }
 
 /** CYCLE places by shares: whole parts, then the largest remainders. */

@@ -45,8 +45,16 @@ export function buildPageGraph(seed: number, pageCount: number, linkCount: numbe
 /** Titles of pages that hold every word, in corpus order. */
 export function searchPages(graph: PageGraph, words: readonly string[]): string[] {
   return graph.pages
-    .filter((page) => words.every((word) => page.text.split(' ').includes(word) || page.title.split(' ').includes(word)))
+    .filter((page) => words.every((word) => wordsOf(page).has(word)))
     .map((page) => page.title);
+}
+
+const wordsOfPages = new WeakMap<Page, ReadonlySet<string>>();
+
+function wordsOf(page: Page): ReadonlySet<string> {
+  const known = wordsOfPages.get(page) ?? new Set([...page.text.split(' '), ...page.title.split(' ')]);
+  wordsOfPages.set(page, known);
+  return known;
 }
 
 function pairs(left: readonly string[], right: readonly string[]): string[] {

@@ -106,20 +106,14 @@ async function closeOrReplace(deps: DistillerDeps, session: StageSession, work: 
       `step ${step} of ${session.ref.stage}: too few scored members in ${short.map((m) => m.domain).join(', ')} after ${rounds} rounds`,
       'The run does not go on without them: look at the teacher of that domain, or stop the run and route the domain to none.');
   }
-  await dropUnscored(session, usable, scores);
-  await recordDistillBatch(deps, session, { recipe, state: work.state, scored, scores });
+  await recordDistillBatch(deps, session, { recipe, state: work.state, usable, scored, scores });
   return undefined;
-}
-
-async function dropUnscored(session: StageSession, usable: readonly Finished[], scores: ReadonlyMap<string, EpisodeScoring>): Promise<void> {
-  await session.stage.record(...usable.filter((e) => !scores.get(e.request.episode)?.scored).map((e) => ({
-    $case: 'episodeDropped' as const, value: { episode: e.request.episode, reason: 'score-failed' },
-  })));
 }
 
 interface DistillClosing {
   readonly recipe: DistillStageRecipe;
   readonly state: TrainerState;
+  readonly usable: readonly Finished[];
   readonly scored: readonly Finished[];
   readonly scores: ReadonlyMap<string, EpisodeScoring>;
 }
@@ -139,6 +133,7 @@ async function recordDistillBatch(deps: DistillerDeps, session: StageSession, cl
   await recordBatch(deps, session, {
     step: closing.state.step + 1, recipe: closing.recipe, closed: closeDistillBatch(members, closing.recipe),
     policyWeightsHashes: [closing.state.weightsHash], teacherWeightsHashes: teachers,
+    dropped: closing.usable.filter((e) => !closing.scored.includes(e)).map((e) => ({ episode: e.request.episode, reason: 'score-failed' })),
   });
 }
 

@@ -85,10 +85,10 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
     throw new StemmaError('environment', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two valid episodes after ${rounds} rounds`,
       'Look at the details of the failed episodes (stemma lineage EPISODE), correct the environment, and start a new run.');
   }
-  await session.stage.record(...selection.dropped.map((value) => ({ $case: 'episodeDropped' as const, value })));
   const members = await groupMembers(deps, session, recipe, { step, groups: selection.groups });
   await recordBatch(deps, session, {
     step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: [work.state.weightsHash], teacherWeightsHashes: {},
+    dropped: selection.dropped,
   });
   return undefined;
 }

@@ -2,6 +2,7 @@
  * The rollout activity: the episodes [from, to) of one request, concurrently, turn by turn.
  * A retry reads where each stands and runs the unfinished ones; a worker that lost an episode to another leaves it alone.
  */
+import { setImmediate as immediate } from 'node:timers/promises';
 import { DOMAINS, type Domain } from '../../core/environment.js';
 import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../core/episode/episode.js';
 import { StemmaError } from '../../core/errors.js';
@@ -42,16 +43,29 @@ export interface RolloutDeps {
 export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
   const rounds = createRequestedRounds();
   const open = createOpenRounds();
+  const inTurn = takingTurns();
   return {
     async standRollouts(standing) {
       const context = await deps.contexts.get(standing.run);
-      return standRollouts(deps, standing, { context, open, runShard });
+      return standRollouts(deps, standing, { context, open, runShard: (shard, work) => runShard(deps, shard, work, inTurn) });
     },
     async rolloutShard(shard) {
       const context = await deps.contexts.get(shard.run);
       const round = await rounds.get(context.log, shard);
-      return runShard(deps, shard, { context, round });
+      return runShard(deps, shard, { context, round }, inTurn);
     },
+  };
+}
+
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** One shard starts after the other: the sampler computes the first while the next is claimed. */
+function takingTurns(): InTurn {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    return mine;
   };
 }
 
@@ -60,7 +74,19 @@ export interface ShardWork {
   readonly round: EpisodesRequested;
 }
 
-async function runShard(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<ShardResult> {
+interface Started {
+  readonly requests: number;
+  readonly running: Promise<EndStatus | 'lost'>[];
+}
+
+async function runShard(deps: RolloutDeps, shard: Shard, work: ShardWork, inTurn: InTurn): Promise<ShardResult> {
+  const { requests, running } = await inTurn(() => startEpisodes(deps, shard, work));
+  // All settle before the activity does: a rejected shard must not go on writing beside its own retry.
+  return summarise(await Promise.allSettled(running), requests - running.length);
+}
+
+/** Until the first turns are asked for. */
+async function startEpisodes(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<Started> {
   const requests = round.episodes.slice(shard.from, shard.to);
   const owed = await unfinished(context.log, shard.run, requests);
   const streams = await claimStreams(
@@ -72,10 +98,10 @@ async function runShard(deps: RolloutDeps, shard: Shard, { context, round }: Sha
     withinMs: deps.samplerPatienceMs ?? DEFAULT_PATIENCE_MS,
     onRetry: (error) => deps.logger.warn({ run: shard.run, stage: shard.stage, code: error.code }, `waiting for the sampler: ${error.message}`),
   });
-  // All settle before the activity does: a rejected shard must not go on writing beside its own retry.
-  const outcomes = await Promise.allSettled(owed.map((request, index) =>
-    runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler })));
-  return summarise(outcomes, requests.length - owed.length);
+  const running = owed.map((request, index) => runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler }));
+  for (const episode of running) episode.catch(() => undefined); // Looked at by the caller.
+  await immediate(); // What they ask for first is sent.
+  return { requests: requests.length, running };
 }
 
 async function unfinished(log: EventLog, run: string, requests: readonly EpisodeRequest[]): Promise<readonly EpisodeRequest[]> {

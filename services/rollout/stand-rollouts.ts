@@ -17,7 +17,7 @@ const WITHOUT_WEIGHTS_WAIT_MS = 250;
 export interface StandingWork {
   readonly context: RolloutContext;
   readonly open: OpenRoundsReader;
-  readonly runShard: (deps: RolloutDeps, shard: Shard, work: ShardWork) => Promise<ShardResult>;
+  readonly runShard: (shard: Shard, work: ShardWork) => Promise<ShardResult>;
 }
 
 export async function standRollouts(deps: RolloutDeps, standing: Standing, work: StandingWork): Promise<{ readonly over: boolean }> {
@@ -30,7 +30,7 @@ export async function standRollouts(deps: RolloutDeps, standing: Standing, work:
     const { committed, rounds } = await open.look(context.log, standing);
     const round = rounds.find(({ step, round }) => !done.has(`${step}/${round}`));
     if (round) {
-      if (await runOwnShards(deps, standing, { ...work, round })) done.add(`${round.step}/${round.round}`);
+      if (await runOwnShards(standing, { ...work, round })) done.add(`${round.step}/${round.round}`);
       else await delay(WITHOUT_WEIGHTS_WAIT_MS);
       continue;
     }
@@ -42,11 +42,11 @@ export async function standRollouts(deps: RolloutDeps, standing: Standing, work:
 }
 
 /** False: the sampler lacks the weights, and no blob names them. */
-async function runOwnShards(deps: RolloutDeps, { run, stage, slot, slots }: Standing, work: StandingWork & { readonly round: EpisodesRequested }): Promise<boolean> {
+async function runOwnShards({ run, stage, slot, slots }: Standing, work: StandingWork & { readonly round: EpisodesRequested }): Promise<boolean> {
   const { context, round, runShard } = work;
   const size = context.recipe.rollout.shardEpisodes;
   const own = Array.from({ length: Math.ceil(round.episodes.length / size) }, (_, index) => index).filter((index) => index % slots === slot);
-  const settled = await Promise.allSettled(own.map((index) => runShard(deps, {
+  const settled = await Promise.allSettled(own.map((index) => runShard({
     run, stage, step: round.step, round: round.round, from: index * size, to: Math.min(round.episodes.length, (index + 1) * size),
   }, { context, round })));
   const failed = settled.find((outcome) => outcome.status === 'rejected');

@@ -15,9 +15,11 @@ export interface Closing {
   readonly closed: ClosedBatch;
   readonly policyWeightsHashes: readonly string[];
   readonly teacherWeightsHashes: { readonly [domain: string]: string };
+  /** Usable episodes that are in no batch, and why. */
+  readonly dropped?: readonly { readonly episode: string; readonly reason: string }[];
 }
 
-/** Durable before its gradient (design.md §2.2). */
+/** Durable before its gradient. What was left out of the batch is said with it: one append, so that neither is there without the other. */
 export async function recordBatch(deps: TrainingDeps, session: StageSession, closing: Closing): Promise<void> {
   const { step, recipe, closed } = closing;
   const batch = await deps.blobs.put(Batch.encode(closed.batch).finish());
@@ -29,7 +31,7 @@ export async function recordBatch(deps: TrainingDeps, session: StageSession, clo
     policyWeightsHashes: [...closing.policyWeightsHashes],
     teacherWeightsHashes: { ...closing.teacherWeightsHashes },
   };
-  await session.stage.record({ $case: 'batchClosed', value });
+  await session.stage.record(...(closing.dropped ?? []).map((drop) => ({ $case: 'episodeDropped' as const, value: drop })), { $case: 'batchClosed', value });
 }
 
 export function batchIdOf(stage: string, step: number, batchSha256: string): string {
