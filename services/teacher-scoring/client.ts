@@ -4,14 +4,14 @@ import { TeacherScoringServiceClient } from '../../proto/gen/stemma/v1/control.j
 import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../runtime/grpc.js';
 import type { TeacherScoring } from '../training/scoring.js';
 
-/**
- * A service that hangs is noticed in seconds, and asked again by the caller's retry: what it scored is recorded. Pings this often are for our own
- * server only (services/runtime/grpc.ts).
- */
+/** A connection that is gone is noticed in seconds. Pings this often are for our own server only (services/runtime/grpc.ts). */
 const NOTICE_SILENCE: ChannelOptions = { ...CHANNEL_OPTIONS, 'grpc.keepalive_time_ms': 5_000, 'grpc.keepalive_timeout_ms': 5_000 };
 
-/** Scoring a full-scale batch by a teacher that must first be loaded. */
-const CALL_TIMEOUT_MS = 3_600_000;
+/**
+ * A service that hangs answers pings no more than calls. The caller's retry asks again: what was scored is recorded, chunk by chunk, also after the
+ * caller gave up, so a batch that takes longer than this is done after some retries.
+ */
+const CALL_TIMEOUT_MS = 120_000;
 
 export function teacherScoringClient(address: string): TeacherScoring & { close(): void } {
   const client = new TeacherScoringServiceClient(address, insecureCredentials, NOTICE_SILENCE);

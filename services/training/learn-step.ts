@@ -19,7 +19,7 @@ export interface Closing {
   readonly dropped?: readonly { readonly episode: string; readonly reason: string }[];
 }
 
-/** Durable before its gradient. What was left out of the batch is said with it: one append, so that neither is there without the other. */
+/** Durable before its gradient. What was left out is said before it, in the same append: whoever finds the batch closed finds that too. */
 export async function recordBatch(deps: TrainingDeps, session: StageSession, closing: Closing): Promise<void> {
   const { step, recipe, closed } = closing;
   const batch = await deps.blobs.put(Batch.encode(closed.batch).finish());
