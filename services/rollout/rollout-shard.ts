@@ -2,7 +2,6 @@
  * The rollout activity: the episodes [from, to) of one request, concurrently, turn by turn.
  * A retry reads where each stands and runs the unfinished ones; a worker that lost an episode to another leaves it alone.
  */
-import { setImmediate as immediate } from 'node:timers/promises';
 import { DOMAINS, type Domain } from '../../core/environment.js';
 import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../core/episode/episode.js';
 import { StemmaError } from '../../core/errors.js';
@@ -85,7 +84,7 @@ async function runShard(deps: RolloutDeps, shard: Shard, work: ShardWork, inTurn
   return summarise(await Promise.allSettled(running), requests - running.length);
 }
 
-/** Until the first turns are asked for. */
+/** Resolves when the first turns are asked for. */
 async function startEpisodes(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<Started> {
   const requests = round.episodes.slice(shard.from, shard.to);
   const owed = await unfinished(context.log, shard.run, requests);
@@ -100,7 +99,6 @@ async function startEpisodes(deps: RolloutDeps, shard: Shard, { context, round }
   });
   const running = owed.map((request, index) => runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler }));
   for (const episode of running) episode.catch(() => undefined); // Looked at by the caller.
-  await immediate(); // What they ask for first is sent.
   return { requests: requests.length, running };
 }
 
