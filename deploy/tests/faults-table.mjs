@@ -1,9 +1,9 @@
 // From the results of fault trials to the table of docs/faults.md and the verdict's line: pure functions.
 
-/** @typedef {{ role: string, kind: string, after: string, proof: string, recoverySeconds: number }} Fault */
+/** @typedef {{ role: string, kind: string, after: string, proof: string, recoverySeconds: number | null }} Fault */
 /** @typedef {{ lost: string[], duplicated: string[], mislabelled: string[], ledger: string[], replay: string, weights: string, repeatedTurns: number[] }} Verdict */
-/** One line of the results; `unknown` says why a trial has no verdict. @typedef {{ seed: number, faults: Fault[], verdict?: Verdict, unknown?: string }} Trial */
-/** @typedef {{ role: string, kind: string, trials: Set<Trial>, seconds: number[], repeated: number }} Row */
+/** One line of the results; `unknown` says why a trial has no verdict, `unclean` what else a verdict found. @typedef {{ platform: string, seed: number, faults: Fault[], verdict?: Verdict, unknown?: string, unclean?: string[] }} Trial */
+/** @typedef {{ platform: string, role: string, kind: string, times: number, trials: Set<Trial>, seconds: number[], repeated: number }} Row */
 
 /** @param {readonly Trial[]} trials */
 export function totals(trials) {
@@ -21,19 +21,29 @@ export function verdictLine(trials) {
   return `${faults} faults: ${lost} lost, ${duplicated} duplicated, ${mislabelled} mislabelled${unknown === 0 ? '' : `; ${unknown} trials with unknown outcome`}`;
 }
 
-/** @param {readonly Trial[]} trials @returns {Row[]} by role, then kind */
+/** rollout-2 → rollout; rollout-1-sidecar → sidecar of rollout. @param {string} role */
+function named(role) {
+  const numberless = role.replace(/-\d+/, '');
+  return numberless.endsWith('-sidecar') ? `sidecar of ${numberless.slice(0, -'-sidecar'.length)}` : numberless;
+}
+
+/** @param {readonly Trial[]} trials @returns {Row[]} by platform, role, kind */
 function rows(trials) {
   const byName = new Map();
   for (const trial of trials) {
-    for (const [index, { role, kind, recoverySeconds }] of trial.faults.entries()) {
-      const row = byName.get(`${role}\n${kind}`) ?? { role, kind, trials: new Set(), seconds: [], repeated: 0 };
+    for (const [index, fault] of trial.faults.entries()) {
+      const { platform } = trial;
+      const { kind, recoverySeconds } = fault;
+      const role = named(fault.role);
+      const row = byName.get(`${platform}\n${role}\n${kind}`) ?? { platform, role, kind, times: 0, trials: new Set(), seconds: [], repeated: 0 };
+      row.times += 1;
       row.trials.add(trial);
-      row.seconds.push(recoverySeconds);
+      if (recoverySeconds !== null) row.seconds.push(recoverySeconds);
       row.repeated = Math.max(row.repeated, trial.verdict?.repeatedTurns[index] ?? 0);
-      byName.set(`${role}\n${kind}`, row);
+      byName.set(`${platform}\n${role}\n${kind}`, row);
     }
   }
-  return [...byName.values()].sort((a, b) => a.role.localeCompare(b.role) || a.kind.localeCompare(b.kind));
+  return [...byName.values()].sort((a, b) => a.platform.localeCompare(b.platform) || a.role.localeCompare(b.role) || a.kind.localeCompare(b.kind));
 }
 
 /** @param {readonly number[]} values @returns {number} */
@@ -42,23 +52,28 @@ function median(values) {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }
 
+/** Median and largest; dashes where the run was over before. @param {readonly number[]} values @returns {string[]} */
+function seconds(values) {
+  return values.length === 0 ? ['–', '–'] : [median(values).toFixed(1), Math.max(...values).toFixed(1)];
+}
+
 /** @param {readonly Trial[]} trials @param {string} command @returns {string} the page */
 export function faultsPage(trials, command) {
   const body = rows(trials.filter(({ verdict }) => verdict !== undefined)).map((row) => {
     const sum = (/** @type {'lost' | 'duplicated' | 'mislabelled'} */ what) => [...row.trials].reduce((n, { verdict }) => n + (verdict?.[what].length ?? 0), 0);
-    return `| ${[row.role, row.kind, row.seconds.length, row.trials.size, sum('lost'), sum('duplicated'), sum('mislabelled'), median(row.seconds).toFixed(1), Math.max(...row.seconds).toFixed(1), row.repeated].join(' | ')} |`;
+    return `| ${[row.platform, row.role, row.kind, row.times, row.trials.size, sum('lost'), sum('duplicated'), sum('mislabelled'), ...seconds(row.seconds), row.repeated].join(' | ')} |`;
   });
   return `${INTRODUCTION}
 ## The last whole run
 
 Written by \`${command}\`.
 
-| role | fault | times | seeds | lost | duplicated | mislabelled | recovery s, median | max | turns repeated, max |
-|---|---|---:|---:|---:|---:|---:|---:|---:|---:|
+| platform | role | fault | times | seeds | lost | duplicated | mislabelled | recovery s, median | max | turns repeated, max |
+|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|
 ${body.join('\n')}
 
 ${verdictLine(trials)}
-${trials.filter(({ unknown }) => unknown !== undefined).map(({ seed, unknown }) => `\n- seed ${seed}: ${unknown?.split('\n')[0] ?? ''}`).join('')}`.trimEnd().concat('\n');
+${trials.flatMap(({ platform, seed, unknown, unclean = [] }) => [...(unknown === undefined ? [] : [unknown]), ...unclean].map((what) => `\n- ${platform}, seed ${seed}: ${what.split('\n')[0]}`)).join('')}`.trimEnd().concat('\n');
 }
 
 const INTRODUCTION = `# Faults
@@ -78,6 +93,12 @@ verified from outside (process gone, state T in /proc, the shim's or the proxy's
 **Power cut.** kill -9 keeps the page cache, so a missing fsync shows only when the power goes. A preloaded shim (\`test/faults/shim\`) keeps beside each file its content at its last fsync, and each
 name at its directory's last fsync; after the kill the files return to that. Full disks, failing fsyncs (after which the pages count as clean and are lost, as on Linux) and a skewed
 wall clock come from the same shim. Not modelled: writes that reach the disk without fsync, torn sectors, mapped writes, renamed directories, Temporal's own database (it holds no fact).
+
+**Distributed mode** is \`up --distributed\` with two rollout workers over a broker of its own: each service, each sidecar, Temporal, the broker and the launcher is struck, and the network before Temporal, the broker,
+teacher scoring and sidecars. The broker is one node and promises survival of process death only: there a power cut takes what was not synced of the blobs, while the broker's disk stays. Both platforms strike at facts of
+one undisturbed run in one process, and must end in its weights.
+
+**Delivery.** Tasks delivered twice at once; every event that is read delivered twice; every append sent again, after later ones.
 
 **Recovery** is counted from the end of the cause to the next new fact in the log; where the sidecar had to start, from when it was ready. **Turns repeated**: of one episode, after one fault.
 

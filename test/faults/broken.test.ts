@@ -3,13 +3,14 @@
  * under the disturbance that the unbroken system survives.
  */
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { StemmaError } from '../../core/errors.js';
 import type { StoredEvent } from '../../core/ports.js';
 import { openEmbeddedLogs } from '../../services/adapters/log/embedded.js';
 import { startRun, type Quickstart } from '../support/quickstart.js';
 import { checkFacts, type Verdict } from './harness/check-run.js';
 import { lostEvents, readStreams } from './harness/check-log.js';
+import { describeWithCompiler } from './harness/compiler.js';
 import { OracleReader, type OracleLine } from './harness/oracle.js';
 import { killTree } from './harness/processes.js';
 import { cutPower } from './harness/shim.js';
@@ -57,8 +58,8 @@ async function judged(trial: Trial): Promise<Judged> {
 
 const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [] };
 
-describe('a run whose tasks are delivered twice at once', () => {
-  const settings = { seed: 7, twice: 0.5, patches: ['oracle', 'tasks twice', 'sampling differs'] };
+describeWithCompiler('a run whose tasks are delivered twice at once', () => {
+  const settings = { seed: 7, shares: { twice: 0.5 }, patches: ['oracle', 'tasks twice', 'sampling differs'] };
 
   it('is clean, though its zombies sample other tokens', async () => {
     const verdict = await runUnder(settings);
@@ -72,8 +73,8 @@ describe('a run whose tasks are delivered twice at once', () => {
   });
 });
 
-describe('a run whose events are all delivered twice', () => {
-  const settings = { seed: 7, redelivered: 1, patches: ['oracle', 'reads twice'] };
+describeWithCompiler('a run whose events are all delivered twice', () => {
+  const settings = { seed: 7, shares: { redelivered: 1, resent: 1 }, patches: ['oracle', 'reads twice'] };
   // The planner that takes over reads the stage again.
   const killAfter = 'search-rl episodesRequested 1/0/train';
 
@@ -89,7 +90,7 @@ describe('a run whose events are all delivered twice', () => {
   });
 });
 
-describe('a power cut in the middle of a run', () => {
+describeWithCompiler('a power cut in the middle of a run', () => {
   it('takes nothing that was acknowledged', async () => {
     expect(await lostByPowerCut(['oracle'])).toEqual([]);
   });

@@ -1,73 +1,93 @@
 /**
- * Seeded faults in every role of a running platform, judged by an oracle outside it. `npm test` runs a short cut;
- * `npm run test:faults -- --seeds 20 --first-seed N` runs that many trials. A seed draws the same faults for ever.
+ * Seeded faults in every role of a running platform — one process, and distributed mode over a broker — judged by an oracle outside it.
+ * `npm test` runs a short cut; `npm run test:faults -- --seeds 20 --first-seed N` runs that many trials of each. A seed draws the same faults for ever.
  */
-import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { openAllInOne, type AllInOne } from './harness/all-in-one.js';
-import { drawPlan } from './harness/plan.js';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWithKafka } from '../support/real-kafka.js';
+import { openAllInOne } from './harness/all-in-one.js';
+import type { Verdict } from './harness/check-run.js';
+import { describeWithCompiler } from './harness/compiler.js';
+import { openDistributed } from './harness/distributed.js';
+import { inLanes } from './harness/lanes.js';
 import { OracleReader } from './harness/oracle.js';
-import { runPlan, type TrialResult } from './harness/run-plan.js';
-import { checkRun, type Verdict } from './harness/check-run.js';
+import { drawPlan } from './harness/plan.js';
+import { runPlan, verdictOf, type TrialResult } from './harness/run-plan.js';
+import { writeShortRecipe } from './harness/short-recipe.js';
+import type { OpenSystem, System } from './harness/system.js';
 
 const RESULTS = resolve(import.meta.dirname, '../../.stemma/test/faults.jsonl');
-const FIRST_SEED = Number(process.env['STEMMA_TEST_FIRST_SEED'] ?? 1);
-const SEEDS = Number(process.env['STEMMA_TEST_FAULT_SEEDS'] ?? 1);
-const FAULTS_A_TRIAL = 3;
-const RECIPE = 'micro';
+const number = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
+const SHORT_CUT = process.env['STEMMA_TEST_FAULT_SEEDS'] === undefined;
+const FIRST_SEED = number('STEMMA_TEST_FIRST_SEED', 1);
+const SEEDS = number('STEMMA_TEST_FAULT_SEEDS', 1);
+const FAULTS_A_TRIAL = number('STEMMA_TEST_FAULTS_A_TRIAL', 3);
+const ONLY = process.env['STEMMA_TEST_FAULT_PLATFORM'];
 /** After these the run may end before a fault shows. */
 const TOO_LATE = /distill\.[23]\.|distill (batchClosed|stepCommitted|episodesRequested) [23]|evaluationFinished distill/;
+const TRIAL_MS = 900_000;
 
-let undisturbed: { readonly facts: readonly string[]; readonly verdict: Verdict };
-
-const open = (): Promise<AllInOne> => openAllInOne({ recipe: RECIPE, seed: 1, settings: { seed: 0, patches: ['oracle', 'proxied'] } });
-
-beforeAll(async () => {
-  mkdirSync(dirname(RESULTS), { recursive: true });
-  rmSync(RESULTS, { force: true });
-  const system = await open();
-  try {
-    await system.start();
-    expect(await system.ended(), system.lastWords()).toBe(true);
-    const oracle = new OracleReader(system.trial.oracleFile);
-    const facts = [...oracle.facts()];
-    const logs = await system.logs();
-    try {
-      undisturbed = { facts, verdict: await checkRun({ home: system.trial.home, run: system.run, logs, oracle: oracle.lines }) };
-    } finally {
-      await logs.close();
-    }
-  } finally {
-    await system.close();
-  }
-});
+const folder = mkdtempSync(join(tmpdir(), 'stemma-recipe-'));
+const recipe = SHORT_CUT ? writeShortRecipe(folder) : 'micro';
+const run = `${SHORT_CUT ? 'short' : 'micro'}-s1-1`;
+const atOnce = inLanes(number('STEMMA_TEST_FAULTS_AT_ONCE', 1));
+const open = (openSystem: OpenSystem): Promise<System> =>
+  openSystem({ recipe, run, seed: 1, settings: { seed: 0, patches: ['oracle', 'proxied', 'tasks twice', 'reads twice'] } });
 
 const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [], replay: 'IDENTICAL' };
 
-describe('a run under seeded faults', () => {
+describeWithCompiler('a run under seeded faults', () => {
+  /** In one process: the facts that trials of both platforms strike at, and the weights that both must end in. */
+  let undisturbed: { readonly facts: readonly string[]; readonly verdict: Verdict };
+  beforeAll(async () => {
+    mkdirSync(dirname(RESULTS), { recursive: true });
+    const system = await open(openAllInOne);
+    try {
+      await system.start();
+      expect(await system.ended(), system.lastWords()).toBe(true);
+      const oracle = new OracleReader(system.trial.oracleFile);
+      undisturbed = { facts: [...oracle.facts()], verdict: await verdictOf(system, oracle) };
+    } finally {
+      await system.close();
+    }
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
   it('is clean when left alone', () => {
     expect(undisturbed.verdict).toMatchObject(CLEAN);
     expect(undisturbed.verdict.weights).not.toBe('');
   });
 
-  it.each(Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index))('seed %i: loses, doubles and mislabels nothing, and ends in the same weights', async (seed) => {
-    const system = await open();
-    try {
-      const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts: undisturbed.facts, tooLate: TOO_LATE });
-      const result = await runPlan(system, system.trial, plan).catch((error: unknown) => {
-        record({ seed, faults: [], unknown: (error as Error).message });
-        throw error;
-      });
-      record(result);
-      expect(result.verdict, JSON.stringify(plan, null, 1)).toMatchObject({ ...CLEAN, weights: undisturbed.verdict.weights });
-      expect(result.faults).toHaveLength(plan.faults.length);
-    } finally {
-      await system.close();
-    }
-  });
+  if (ONLY !== 'distributed') trials('all-in-one', openAllInOne);
+  if (ONLY !== 'all-in-one') describeWithKafka('over a broker', () => trials('distributed', openDistributed));
+
+  /** What a verdict says besides lost, duplicated and mislabelled. */
+  function unclean({ ledger, replay, weights }: Verdict): string[] {
+    return [...ledger, ...(replay === 'IDENTICAL' ? [] : [`replay: ${replay}`]), ...(weights === undisturbed.verdict.weights ? [] : ['ended in other weights'])];
+  }
+
+  function trials(platform: string, openSystem: OpenSystem): void {
+    const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
+    it.concurrent.each(seeds)(`${platform}, seed %i: loses, doubles and mislabels nothing, and ends in the same weights`, (seed) => atOnce(async () => {
+      const system = await open(openSystem);
+      try {
+        const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts: undisturbed.facts, tooLate: TOO_LATE });
+        const result = await runPlan(system, plan).catch((error: unknown) => {
+          record(platform, { seed, faults: [], unknown: (error as Error).message });
+          throw error;
+        });
+        record(platform, { ...result, unclean: unclean(result.verdict) });
+        expect(result.verdict, JSON.stringify(plan, null, 1)).toMatchObject({ ...CLEAN, weights: undisturbed.verdict.weights });
+        expect(result.faults.length).toBeGreaterThan(0);
+      } finally {
+        await system.close();
+      }
+    }), SEEDS * TRIAL_MS);
+  }
 });
 
-function record(result: TrialResult | { readonly seed: number; readonly faults: readonly []; readonly unknown: string }): void {
-  appendFileSync(RESULTS, `${JSON.stringify(result)}\n`);
+function record(platform: string, result: (TrialResult & { readonly unclean: readonly string[] }) | { readonly seed: number; readonly faults: readonly []; readonly unknown: string }): void {
+  appendFileSync(RESULTS, `${JSON.stringify({ platform, ...result })}\n`);
 }

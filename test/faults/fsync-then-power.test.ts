@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openEmbeddedLogs } from '../../services/adapters/log/embedded.js';
+import { describeWithCompiler } from './harness/compiler.js';
 import { cutPower, ShimControl, shimEnvironment, type ShimFolders } from './harness/shim.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -50,20 +51,22 @@ function append(from: number, to: number, syncFailures = 0): string[] {
   return stdout.split('\n').filter(Boolean);
 }
 
-it('keeps what is acknowledged after a failed fsync, a restart and a power cut', async () => {
-  const first = append(0, 10);
-  expect(first).toHaveLength(10);
-  const control = new ShimControl(folders.control, 'services');
-  control.onlyPaths('-wal');
-  expect(append(10, 12, 1)).toEqual([]);
-  expect([control.get('eioHits'), control.get('syncFailures')]).toEqual([1, 0]);
-  control.close();
-  const second = append(12, 22);
-  expect(second).toHaveLength(10);
-  cutPower(folders, ['log', 'blobs']);
-  const logs = await openEmbeddedLogs(join(folders.root, 'log'));
-  const log = await logs.open('r', 'read');
-  const left = new Set((await log.readStream(STREAM)).map(({ event }) => event.id));
-  await logs.close();
-  expect([...first, ...second].filter((id) => !left.has(id))).toEqual([]);
+describeWithCompiler('the embedded log', () => {
+  it('keeps what is acknowledged after a failed fsync, a restart and a power cut', async () => {
+    const first = append(0, 10);
+    expect(first).toHaveLength(10);
+    const control = new ShimControl(folders.control, 'services');
+    control.onlyPaths('-wal');
+    expect(append(10, 12, 1)).toEqual([]);
+    expect([control.get('eioHits'), control.get('syncFailures')]).toEqual([1, 0]);
+    control.close();
+    const second = append(12, 22);
+    expect(second).toHaveLength(10);
+    cutPower(folders, ['log', 'blobs']);
+    const logs = await openEmbeddedLogs(join(folders.root, 'log'));
+    const log = await logs.open('r', 'read');
+    const left = new Set((await log.readStream(STREAM)).map(({ event }) => event.id));
+    await logs.close();
+    expect([...first, ...second].filter((id) => !left.has(id))).toEqual([]);
+  });
 });

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeWithCompiler } from './harness/compiler.js';
 import { cutPower, ShimControl, shimEnvironment, type ShimFolders } from './harness/shim.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -33,7 +34,7 @@ const text = (name: string): string => readFileSync(join(folders.root, 'd', name
 const exists = (name: string): boolean => existsSync(join(folders.root, 'd', name));
 const DIRECTORY = `fs.mkdirSync(root + '/d'); sync(root);`;
 
-describe('a power cut', () => {
+describeWithCompiler('a power cut', () => {
   it('keeps what was fsynced with its name, and takes the rest', () => {
     expect(node(`${DIRECTORY}
       const f = fs.openSync(root + '/d/kept', 'w'); fs.writeSync(f, 'durable'); fs.fsyncSync(f); sync(root + '/d');
@@ -117,7 +118,7 @@ def put(name, data, last=True):
   });
 });
 
-describe('a failing disk', () => {
+describeWithCompiler('a failing disk', () => {
   it('is full after so many bytes, only where asked, and says so', () => {
     const control = new ShimControl(folders.control, 'services');
     control.set('full', 1);
@@ -142,7 +143,7 @@ describe('a failing disk', () => {
   });
 });
 
-describe('a skewed clock', () => {
+describeWithCompiler('a skewed clock', () => {
   it('moves the wall clock of Node and of Python while they run, and no monotonic one', () => {
     for (const [role, run] of [['services', node], ['sidecar', python]] as const) {
       const control = new ShimControl(folders.control, role);

@@ -29,6 +29,11 @@ export function startRun(home: string, recipe: string, settings: Settings = {}):
   return start(home, ['run', recipe, '--seed', '1', '--json'], settings);
 }
 
+/** The platform, without a run of its own. */
+export function startUp(home: string, args: readonly string[], settings: Settings = {}): Quickstart {
+  return start(home, ['up', ...args], settings);
+}
+
 export function cli(home: string, args: readonly string[], settings: Settings = {}): Promise<QuickstartResult> {
   return start(home, args, settings).ended;
 }

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
-import { pidOf, startQuickstart, type Quickstart, type Victim } from '../../support/quickstart.js';
+import { pidOf, startRun, type Quickstart, type Victim } from '../../support/quickstart.js';
 import type { Susceptible } from './plan.js';
 import { killTree } from './processes.js';
-import { Proxy } from './proxy.js';
-import type { System } from './system.js';
-import { newTrial, type Trial, type TrialSettings } from './trial.js';
+import type { OpenSystem } from './system.js';
+import { listenBefore } from './trial-proxies.js';
+import { newTrial } from './trial.js';
 
 const DISK = ['disk full', 'fsync error'] as const;
 const PROCESS = ['kill -9', 'hang', 'restart loop'] as const;
@@ -15,32 +15,15 @@ const NETWORK = ['slow network', 'dropping network'] as const;
 const CLOCK = ['clock ahead', 'clock behind'] as const;
 
 const SUSCEPTIBLE: Susceptible = {
-  services: [...PROCESS, ...DISK, ...CLOCK, 'power cut'],
-  sidecar: [...PROCESS, ...DISK, ...NETWORK],
-  temporal: [...PROCESS, ...NETWORK],
+  services: { kinds: [...PROCESS, ...DISK, ...CLOCK, 'power cut'] },
+  sidecar: { kinds: [...PROCESS, ...DISK, ...NETWORK] },
+  temporal: { kinds: [...PROCESS, ...NETWORK, 'duplicate delivery'] },
+  log: { kinds: ['duplicate delivery', 'reordered delivery'] },
 };
 
-export interface AllInOneOptions {
-  readonly recipe: string;
-  readonly seed: number;
-  readonly settings: Omit<TrialSettings, 'proxies'>;
-}
-
-export interface AllInOne extends System {
-  readonly trial: Trial;
-}
-
-export async function openAllInOne(options: AllInOneOptions): Promise<AllInOne> {
-  const targets = new Map<string, string>();
-  const proxies = new Map<string, Proxy>();
-  for (const role of ['sidecar', 'temporal']) proxies.set(role, await Proxy.listen(() => readFileSync(targets.get(role) ?? '', 'utf8')));
-  const trial = newTrial((folder) => ({
-    ...options.settings,
-    proxies: Object.fromEntries([...proxies].map(([role, { address }]) => {
-      targets.set(role, join(folder, `${role}.address`));
-      return [role, { address, targetFile: join(folder, `${role}.address`) }];
-    })),
-  }));
+export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
+  const proxies = await listenBefore(['sidecar', 'temporal']);
+  const trial = newTrial((folder) => ({ ...settings, proxies: proxies.settings(folder) }));
   let quickstart: Quickstart | undefined;
   let words = '';
   const sidecarLog = join(trial.home, 'sidecar.log');
@@ -50,11 +33,10 @@ export async function openAllInOne(options: AllInOneOptions): Promise<AllInOne> 
     await quickstart.ended;
   };
   return {
-    trial,
-    run: `${options.recipe}-s${options.seed}-1`,
-    susceptible: SUSCEPTIBLE,
+    trial, run, susceptible: SUSCEPTIBLE,
+    disks: ['log', 'blobs'],
     start() {
-      quickstart = startQuickstart(trial.home, ['--recipe', options.recipe, '--seed', String(options.seed), '--json'], trial.environment);
+      quickstart = startRun(trial.home, recipe, trial.environment);
       return Promise.resolve();
     },
     pid: (role) => (quickstart === undefined ? undefined : pidOf(quickstart, role as Victim)),
@@ -71,8 +53,8 @@ export async function openAllInOne(options: AllInOneOptions): Promise<AllInOne> 
     logs: () => openEmbeddedLogs(join(trial.home, 'log')),
     async close() {
       await killAll();
-      for (const proxy of proxies.values()) await proxy.close();
+      await proxies.close();
       trial.remove();
     },
   };
-}
+};

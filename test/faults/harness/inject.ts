@@ -3,15 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from './plan.js';
 import { isGone, stateOf, when } from './processes.js';
 import { CLEAR } from './proxy.js';
+import type { OracleLine, OracleReader } from './oracle.js';
 import { cutPower, ShimControl } from './shim.js';
 import type { System } from './system.js';
-import type { ShimFolders } from './shim.js';
+import type { Shares } from './trial.js';
 
 export interface Injection {
   readonly system: System;
-  readonly shim: ShimFolders;
+  readonly oracle: OracleReader;
   readonly fault: Fault;
-  /** Aborts when the system has ended. */
+  /** Aborts when the run is over, or patience. */
   readonly until: AbortSignal;
 }
 
@@ -28,8 +29,7 @@ const FULL_DISK_MS = 1_500;
 const SLOW_MS = 3_000;
 const LOOP = 3;
 const DAY_NS = 86_400e9;
-/** Folders of a home that the shim answers for. */
-const DURABLE = ['log', 'blobs'];
+const DISTURBED_MS = 3_000;
 
 /** When it resolves the fault has happened and is over. */
 export function inject(at: Injection): Promise<Injected> {
@@ -44,6 +44,9 @@ export function inject(at: Injection): Promise<Injected> {
     case 'clock ahead': return skewed(at, DAY_NS);
     case 'clock behind': return skewed(at, -DAY_NS);
     case 'power cut': return powerCut(at);
+    case 'duplicate delivery': return at.fault.role === 'temporal'
+      ? delivered(at, { twice: 1 }, 'task delivered twice') : delivered(at, { redelivered: 1 }, 'event delivered twice');
+    case 'reordered delivery': return delivered(at, { resent: 1 }, 'append delivered again');
   }
 }
 
@@ -76,8 +79,8 @@ async function hung(at: Injection): Promise<Injected> {
   return { proof: `${pid} in state T for ${HANG_MS} ms`, overMs: performance.now() };
 }
 
-async function withControl<T>({ shim, fault }: Injection, use: (control: ShimControl) => Promise<T>): Promise<T> {
-  const control = new ShimControl(shim.control, fault.role);
+async function withControl<T>({ system: { trial }, fault }: Injection, use: (control: ShimControl) => Promise<T>): Promise<T> {
+  const control = new ShimControl(trial.shim.control, fault.role);
   try {
     return await use(control);
   } finally {
@@ -88,19 +91,27 @@ async function withControl<T>({ shim, fault }: Injection, use: (control: ShimCon
 function diskFull(at: Injection): Promise<Injected> {
   return withControl(at, async (control) => {
     const before = control.get('enospcHits');
-    control.onlyPaths(at.fault.role === 'sidecar' || at.fault.draw < 0.5 ? '/blobs/' : '/log/');
+    control.onlyPaths(failsLog(at) ? '/log/' : '/blobs/');
     control.set('space', 0);
     control.set('full', 1);
-    await when('no write met the full disk', at.until, () => control.get('enospcHits') > before);
-    await delay(FULL_DISK_MS);
-    control.set('full', 0);
+    try {
+      await when('no write met the full disk', at.until, () => control.get('enospcHits') > before);
+      await delay(FULL_DISK_MS);
+    } finally {
+      control.set('full', 0);
+    }
     return { proof: `ENOSPC ${control.get('enospcHits') - before} times`, overMs: performance.now() };
   });
 }
 
+/** Only services write the log, where they write it to a disk of theirs. */
+function failsLog({ system, fault }: Injection): boolean {
+  return system.disks.includes('log') && fault.role === 'services' && fault.draw >= 0.5;
+}
+
 function fsyncError(at: Injection): Promise<Injected> {
   return withControl(at, async (control) => {
-    const ofLog = at.fault.role !== 'sidecar' && at.fault.draw >= 0.5;
+    const ofLog = failsLog(at);
     const before = control.get('eioHits');
     control.onlyPaths(ofLog ? '/log/' : '/blobs/');
     control.set('syncFailures', 1);
@@ -143,9 +154,22 @@ function skewed(at: Injection, skewNs: number): Promise<Injected> {
   });
 }
 
-async function powerCut({ system, shim }: Injection): Promise<Injected> {
+async function powerCut({ system }: Injection): Promise<Injected> {
   await system.killAll();
-  const cut = cutPower(shim, DURABLE);
+  const cut = cutPower(system.trial.shim, system.disks);
   await system.start();
   return { proof: `${cut.changed.length} of ${cut.filesBefore} files lost what was not synced`, overMs: performance.now() };
+}
+
+async function delivered({ system: { trial }, oracle, until }: Injection, shares: Shares, line: OracleLine['line']): Promise<Injected> {
+  const seen = (): number => oracle.read().filter((each) => each.line === line).length;
+  const before = seen();
+  trial.deliver(shares);
+  try {
+    await when(`no ${line}`, until, () => seen() > before);
+    await delay(DISTURBED_MS);
+  } finally {
+    trial.deliver({});
+  }
+  return { proof: `${line}: ${seen() - before} times`, overMs: performance.now() };
 }

@@ -2,6 +2,7 @@
 
 export const KINDS = [
   'kill -9', 'hang', 'restart loop', 'disk full', 'fsync error', 'slow network', 'dropping network', 'clock ahead', 'clock behind', 'power cut',
+  'duplicate delivery', 'reordered delivery',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -20,8 +21,8 @@ export interface Plan {
   readonly faults: readonly Fault[];
 }
 
-/** Which kinds a system's roles can suffer. */
-export type Susceptible = { readonly [role: string]: readonly Kind[] };
+/** Which kinds a system's roles can suffer, and after which facts: while they have work, and will have more. */
+export type Susceptible = { readonly [role: string]: { readonly kinds: readonly Kind[]; readonly after?: RegExp } };
 
 /** Facts worth a fault: between two of them lies a port call of every role. */
 const TRIGGERS = ['stageStarted', 'datasetSealed', 'episodesRequested', 'turnSampled', 'episodeEnded', 'episodeScored', 'batchClosed', 'stepCommitted', 'evaluationFinished'];
@@ -39,13 +40,17 @@ export interface Drawing {
 export function drawPlan({ seed, faults, susceptible, facts, tooLate }: Drawing): Plan {
   const random = mulberry32(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const byType = new Map(TRIGGERS.map((type) => [type, facts.filter((fact) => fact.includes(` ${type} `) && !tooLate.test(fact)).sort()]));
-  const types = TRIGGERS.filter((type) => byType.get(type)!.length > 0);
-  const all = Object.entries(susceptible).flatMap(([role, kinds]) => kinds.map((kind) => ({ role, kind })));
+  const early = facts.filter((fact) => !tooLate.test(fact)).sort();
+  const trigger = (after: RegExp | undefined): string => {
+    const byType = TRIGGERS.map((type) => early.filter((fact) => fact.includes(` ${type} `) && after?.test(fact) !== false));
+    return pick(pick(byType.filter((own) => own.length > 0)));
+  };
+  const all = Object.entries(susceptible).flatMap(([role, { kinds, after }]) => kinds.map((kind) => ({ role, kind, after })));
   // Walks through all pairs as seeds go on, so that each role meets each kind.
-  const drawn = Array.from({ length: faults }, (_, index): Fault => ({
-    ...all[(seed * faults + index) % all.length]!, after: pick(byType.get(pick(types))!), draw: random(),
-  }));
+  const drawn = Array.from({ length: faults }, (_, index): Fault => {
+    const { role, kind, after } = all[(seed * faults + index) % all.length]!;
+    return { role, kind, after: trigger(after), draw: random() };
+  });
   const order = new Map(facts.map((fact, index) => [fact, index]));
   return { seed, faults: drawn.sort((a, b) => (order.get(a.after) ?? 0) - (order.get(b.after) ?? 0)) };
 }

@@ -4,32 +4,49 @@ import { inject, type Injected } from './inject.js';
 import { markFault, OracleReader } from './oracle.js';
 import type { Fault, Plan } from './plan.js';
 import type { System } from './system.js';
-import type { Trial } from './trial.js';
 
 export interface FaultOutcome extends Fault {
   readonly proof: string;
-  /** From the end of the cause (or the sidecar's readiness, where it had to start) to the next new fact. */
-  readonly recoverySeconds: number;
+  /** From the end of the cause (or a sidecar's readiness, where one had to start) to the next new fact; null where none was owed: the run was over. */
+  readonly recoverySeconds: number | null;
 }
 
 export interface TrialResult {
   readonly seed: number;
+  /** In the plan's order, without those that came too late: the run was over. */
   readonly faults: readonly FaultOutcome[];
   readonly verdict: Verdict;
 }
 
 /** No fault and no recovery lasts so long: beyond it the outcome is unknown, which is never ok. */
 const PATIENCE_MS = 300_000;
+const LOOK_EVERY_MS = 50;
 
-export async function runPlan(system: System, trial: Trial, plan: Plan): Promise<TrialResult> {
-  const oracle = new OracleReader(trial.oracleFile);
-  await system.start();
-  const faults: FaultOutcome[] = [];
-  for (const fault of plan.faults) faults.push(await strike({ system, trial, oracle, fault }));
-  if (!(await within('finishing', system.ended()))) throw new Error(`seed ${plan.seed}: the run did not finish: ${system.lastWords()}`);
+export async function runPlan(system: System, plan: Plan): Promise<TrialResult> {
+  const oracle = new OracleReader(system.trial.oracleFile);
+  const over = new AbortController();
+  const watch = setInterval(() => {
+    if (oracle.facts().has(`run/${system.run} runFinished end`)) over.abort(new Error('the run was over'));
+  }, LOOK_EVERY_MS);
+  try {
+    await system.start();
+    const faults: FaultOutcome[] = [];
+    for (const fault of plan.faults) {
+      const outcome = await strike({ system, oracle, fault, over: over.signal });
+      if (outcome) faults.push(outcome);
+    }
+    if (!(await within('finishing', system.ended()))) throw new Error(`seed ${plan.seed}: the run did not finish: ${system.lastWords()}`);
+    return { seed: plan.seed, faults, verdict: await verdictOf(system, oracle) };
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+/** Of a run that has finished. */
+export async function verdictOf(system: System, oracle: OracleReader): Promise<Verdict> {
   const logs = await system.logs();
   try {
-    return { seed: plan.seed, faults, verdict: await checkRun({ home: trial.home, run: system.run, logs, oracle: oracle.read() }) };
+    return await checkRun({ home: system.trial.home, run: system.run, logs, oracle: oracle.read() });
   } finally {
     await logs.close();
   }
@@ -37,39 +54,53 @@ export async function runPlan(system: System, trial: Trial, plan: Plan): Promise
 
 interface Strike {
   readonly system: System;
-  readonly trial: Trial;
   readonly oracle: OracleReader;
   readonly fault: Fault;
+  /** Aborts when the run has finished. */
+  readonly over: AbortSignal;
 }
 
-async function strike({ system, trial, oracle, fault }: Strike): Promise<FaultOutcome> {
+async function strike({ system, oracle, fault, over }: Strike): Promise<FaultOutcome | undefined> {
   const what = `${fault.kind} of ${fault.role} after ${fault.after}`;
-  const until = AbortSignal.timeout(PATIENCE_MS);
-  await oracle.whenAcknowledged(fault.after, until);
-  const starts = system.sidecarStarts();
-  markFault(trial.oracleFile, what);
+  const until = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), over]);
   let injected: Injected;
   try {
-    injected = await inject({ system, shim: trial.shim, fault, until });
+    await oracle.whenAcknowledged(fault.after, until);
+    until.throwIfAborted();
+    markFault(system.trial.oracleFile, what);
+    injected = await inject({ system, oracle, fault, until });
   } catch (error) {
-    throw new Error(`${what} did not happen: ${(error as Error).message}`, { cause: error });
+    if (over.aborted) return undefined;
+    throw new Error(`${what} did not happen: ${(error as Error).message}; ${system.lastWords()}`, { cause: error });
   }
-  const before = oracle.facts().size;
+  const recoverySeconds = await recovery({ system, oracle, injected, until }).catch((error: unknown) => {
+    if (over.aborted) return null;
+    throw new Error(`no progress after ${what} (${injected.proof}); ${system.lastWords()}`, { cause: error });
+  });
+  return { ...fault, proof: injected.proof, recoverySeconds };
+}
+
+interface Recovering {
+  readonly system: System;
+  readonly oracle: OracleReader;
+  readonly injected: Injected;
+  readonly until: AbortSignal;
+}
+
+async function recovery({ system, oracle, injected, until }: Recovering): Promise<number> {
   let readyMs = injected.overMs;
-  let seen = starts;
+  let seen = system.sidecarStarts();
   const watch = setInterval(() => {
     if (system.sidecarStarts() <= seen) return;
     seen = system.sidecarStarts();
     readyMs = performance.now();
-  }, 20);
+  }, LOOK_EVERY_MS);
   try {
-    await oracle.whenMoreThan(before, until);
-  } catch (error) {
-    throw new Error(`no progress after ${what} (${injected.proof}); ${system.lastWords()}`, { cause: error });
+    await oracle.whenMoreThan(oracle.facts().size, until);
   } finally {
     clearInterval(watch);
   }
-  return { ...fault, proof: injected.proof, recoverySeconds: Math.max(0, performance.now() - readyMs) / 1000 };
+  return Math.max(0, performance.now() - readyMs) / 1000;
 }
 
 async function within<T>(what: string, work: Promise<T>): Promise<T> {

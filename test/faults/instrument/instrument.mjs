@@ -4,15 +4,21 @@
  * processes may write.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { openSync, writeFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 
-/** @param {{ oracle: string, seed: number, twice?: number, redelivered?: number, proxies?: Record<string, { address: string, targetFile: string }> }} settings */
+/** In distributed mode several sidecars run, each below the service in whose home it is. */
+const OWNER = /\/roles\/([^/]+)$/.exec(process.env.STEMMA_HOME ?? '')?.[1];
+
+/** @typedef {{ twice?: number, redelivered?: number, resent?: number }} Shares */
+/** @param {{ oracle: string, seed: number, shares: string, proxies?: Record<string, { address: string, targetFile: string }> }} settings */
 export function createInstrument(settings) {
   const oracle = openSync(settings.oracle, 'a');
   const say = (line) => writeSync(oracle, `${JSON.stringify({ ...line, pid: process.pid })}\n`);
   const chosen = (name, share) => createHash('sha256').update(`${settings.seed}/${name}`).digest().readUInt32BE(0) / 2 ** 32 < share;
   const doubled = new Set();
   const stale = [];
+  /** Of tasks delivered twice, of events read twice, of appends sent again: as the file has them now. @returns {Shares} */
+  const shares = () => JSON.parse(readFileSync(settings.shares, 'utf8'));
 
   return {
     async append(events, { keyOf, encode, send }) {
@@ -24,7 +30,7 @@ export function createInstrument(settings) {
       for (const line of lines) say({ line: 'attempted', ...line });
       await send(events);
       for (const { id, digest } of lines) say({ line: 'acknowledged', id, digest });
-      await redeliver(events, send);
+      await resend(events, send);
     },
 
     sampled(input, turn) {
@@ -34,7 +40,7 @@ export function createInstrument(settings) {
 
     async task(name, input, run) {
       const key = `${name}/${JSON.stringify(input)}`;
-      if (doubled.has(key) || !chosen(key, settings.twice ?? 0)) return run();
+      if (doubled.has(key) || !chosen(key, shares().twice ?? 0)) return run();
       doubled.add(key);
       say({ line: 'task delivered twice', key });
       const [first, second] = await Promise.allSettled([run(), run()]);
@@ -44,8 +50,9 @@ export function createInstrument(settings) {
     },
 
     delivered(stored) {
+      const { redelivered = 0 } = shares();
       return stored.flatMap((each) => {
-        if (!chosen(each.event.id, settings.redelivered ?? 0)) return [each];
+        if (!chosen(each.event.id, redelivered)) return [each];
         if (!doubled.has(each.event.id)) say({ line: 'event delivered twice', id: each.event.id });
         doubled.add(each.event.id);
         return [each, each];
@@ -55,7 +62,7 @@ export function createInstrument(settings) {
     otherSeed: (input) => ({ ...input, seed: randomBytes(8).readBigUInt64BE() }),
 
     via(name, address) {
-      const proxy = settings.proxies?.[name];
+      const proxy = settings.proxies?.[name === 'sidecar' && OWNER !== undefined ? `${OWNER}-sidecar` : name];
       if (proxy === undefined) return address;
       writeFileSync(proxy.targetFile, address);
       return proxy.address;
@@ -63,9 +70,8 @@ export function createInstrument(settings) {
   };
 
   /** An old append again, late: out of order with what was appended since. */
-  async function redeliver(events, send) {
-    if (!(settings.redelivered > 0)) return;
-    if (chosen(`stale ${events[0].id}`, settings.redelivered)) stale.push(events);
+  async function resend(events, send) {
+    if (chosen(`stale ${events[0].id}`, shares().resent ?? 0)) stale.push(events);
     if (stale.length < 4) return;
     const old = stale.shift();
     await send(old);

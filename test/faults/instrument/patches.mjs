@@ -23,19 +23,20 @@ export const PATCHES = {
   proxied: [
     { file: 'services/runtime/sidecar-process.js', find: 'address: `127.0.0.1:${ready.port}`', replace: "address: stemmaInstrument.via('sidecar', `127.0.0.1:${ready.port}`)" },
     { file: 'services/runtime/temporal-process.js', find: 'address, namespace: NAMESPACE', replace: "address: stemmaInstrument.via('temporal', address), namespace: NAMESPACE" },
+    { file: 'services/cluster/cluster.js', find: 'scoring: `${config.listenHost}:${scoring}` }', replace: "scoring: stemmaInstrument.via('teacher-scoring', `${config.listenHost}:${scoring}`) }" },
+    {
+      file: 'services/runtime/kafka-process.js', find: "'advertised.listeners': `PLAINTEXT://${HOST}:${brokers[node]}`",
+      replace: "'advertised.listeners': `PLAINTEXT://${stemmaInstrument.via('broker', `${HOST}:${brokers[node]}`)}`",
+    },
+    { file: 'services/runtime/kafka-process.js', find: 'brokers: addresses.brokers.map((port) => `${HOST}:${port}`)', replace: "brokers: addresses.brokers.map((port) => stemmaInstrument.via('broker', `${HOST}:${port}`))" },
   ],
 
   // ---------------------------------------------------------------- disturbing, within what the ports allow
   /** A task is delivered twice at once, as Temporal may after a time-out: two holders of the same episodes. */
   'tasks twice': [{
-    file: 'services/rollout/rollout-shard.js',
-    find: `            const context = await deps.contexts.get(shard.run);
-            const round = await rounds.get(context.log, shard);
-            return runShard(deps, shard, { context, round });`,
-    replace: `            return stemmaInstrument.task('rolloutShard', shard, async () => {
-              const context = await deps.contexts.get(shard.run);
-              return runShard(deps, shard, { context, round: await rounds.get(context.log, shard) });
-            });`,
+    file: 'services/rollout/rollout-shard.js', find: 'async function runShard(',
+    replace: `async function runShard(...work) { return stemmaInstrument.task('rolloutShard', work[1], () => runShardOnce(...work)); }
+async function runShardOnce(`,
   }],
   /** A reader gets events twice, as from a broker. */
   'reads twice': [{

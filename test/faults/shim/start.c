@@ -11,22 +11,16 @@ struct control *shim_control;
 char shim_root[4096], shim_shadow[4096];
 size_t shim_root_length;
 
-/* python → sidecar; node: the word after "serve", else services. Other programs are left alone. */
+/* python → sidecar; node → services; in distributed mode, by its own home: roles/NAME → NAME-sidecar, NAME. Other programs are left alone. */
 static int role(char name[128]) {
-  char arguments[8192] = "", program[4096] = "";
+  char program[4096] = "";
   if (readlink("/proc/self/exe", program, sizeof program - 1) <= 0) return 0;
   const char *base = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
-  if (strncmp(base, "python", 6) == 0) return snprintf(name, 128, "sidecar") > 0;
-  if (strcmp(base, "node") != 0) return 0;
-  snprintf(name, 128, "services");
-  int file = REAL(open)("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  ssize_t length = file < 0 ? 0 : read(file, arguments, sizeof arguments - 1);
-  if (file >= 0) REAL(close)(file);
-  for (char *at = arguments; at < arguments + length; at += strlen(at) + 1) {
-    char *next = at + strlen(at) + 1;
-    if (strcmp(at, "serve") == 0 && next < arguments + length) snprintf(name, 128, "%s", next);
-  }
-  return 1;
+  int python = strncmp(base, "python", 6) == 0;
+  if (!python && strcmp(base, "node") != 0) return 0;
+  const char *home = getenv("STEMMA_HOME"), *own = home ? strstr(home, "/roles/") : NULL;
+  if (own) return snprintf(name, 128, "%s%s", own + strlen("/roles/"), python ? "-sidecar" : "") > 0;
+  return snprintf(name, 128, python ? "sidecar" : "services") > 0;
 }
 
 static void map_control(const char *folder, const char *name) {
