@@ -145,3 +145,31 @@ describe('a full disk', () => {
     }
   });
 });
+
+describe('a commit that many appends share', () => {
+  it('leaves out the refused one whole, and numbers on as if it had never come', async () => {
+    const log = await (await openLogs()).open(RUN, 'write');
+    await log.append([turnEvent(EPISODE, CLAIM, 0, 'first')]);
+    const fresh = `episode/${RUN}/fresh`;
+    const [first, ...behind] = await Promise.allSettled([
+      // In flight while the others gather behind it.
+      log.append([turnEvent(EPISODE, CLAIM, 1)]),
+      log.append([turnEvent(EPISODE, CLAIM, 2)]),
+      log.append([turnEvent(fresh, 'refused', 0), turnEvent(EPISODE, CLAIM, 3), turnEvent(EPISODE, CLAIM, 0, 'altered')]),
+      log.append([turnEvent(EPISODE, CLAIM, 4), turnEvent(fresh, CLAIM, 0)]),
+    ]);
+    expect([first, ...behind].map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    await log.append([turnEvent(fresh, CLAIM, 1)]);
+    expect(ids(await log.readStream(EPISODE))).toEqual([turnEvent(EPISODE, CLAIM, 0, 'first'), ...[1, 2, 4].map((number) => turnEvent(EPISODE, CLAIM, number))].map(({ id }) => id));
+    expect(ids(await log.readStream(fresh))).toEqual([0, 1].map((number) => turnEvent(fresh, CLAIM, number).id));
+  });
+
+  it('keeps the order of a stream however much waits', async () => {
+    const log = await (await openLogs()).open(RUN, 'write');
+    const appends = Array.from({ length: 60 }, (_, index) => turns(EPISODE, index * 100, (index + 1) * 100));
+    await Promise.all(appends.map((events) => log.append(events)));
+    const stored = await log.readStream(EPISODE);
+    expect(ids(stored)).toEqual(ids(appends.flat()));
+    expect(stored.map(({ position }) => position)).toEqual(stored.map((_, position) => position));
+  });
+});

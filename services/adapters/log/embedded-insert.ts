@@ -18,7 +18,7 @@ export interface NewRow {
 export interface Insert {
   /** HASH_MISMATCH if the id is there with another payload. Inside a transaction. */
   insert(row: NewRow): void;
-  /** Forgets where streams end: at the start of a transaction, and after a part of one was rolled back. */
+  /** Forgets where streams end: after anything was rolled back, and before a transaction that others may have written ahead of. */
   reset(): void;
 }
 
@@ -27,6 +27,9 @@ interface StreamEnd {
   next: number;
 }
 
+/** Streams whose end is remembered, at about 200 bytes each: memory must not grow with the number of streams. */
+const KEPT_ENDS = 50_000;
+
 export function prepareInsert(db: Database.Database, file: string): Insert {
   const findStream = db.prepare<[string], { id: number; next: number }>(
     'SELECT id, (SELECT coalesce(max(position), -1) + 1 FROM events WHERE stream = streams.id) AS next FROM streams WHERE name = ?');
@@ -34,13 +37,15 @@ export function prepareInsert(db: Database.Database, file: string): Insert {
   const addEvent = db.prepare(`INSERT INTO events(cursor, stream, position, id, crc, event) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT(stream, id) DO NOTHING ON CONFLICT(cursor) DO NOTHING`);
   const stored = db.prepare<[number | bigint, Uint8Array], Uint8Array>('SELECT event FROM events WHERE stream = ? AND id = ?').pluck();
-  // Within one transaction only: memory must not grow with the number of streams.
   const ends = new Map<string, StreamEnd>();
 
   function endOf(stream: string): StreamEnd {
-    const known = ends.get(stream) ?? findStream.get(stream) ?? { id: addStream.run(stream).lastInsertRowid, next: 0 };
-    ends.set(stream, known);
-    return known;
+    const known = ends.get(stream);
+    if (known) return known;
+    if (ends.size >= KEPT_ENDS) ends.clear();
+    const found = findStream.get(stream) ?? { id: addStream.run(stream).lastInsertRowid, next: 0 };
+    ends.set(stream, found);
+    return found;
   }
 
   return {

@@ -8,13 +8,15 @@ export interface WriterOptions {
   readonly maxFileBytes: number;
 }
 
-/** Appends that become one commit. Event i has ids[16i..], streams[i] and the next lengths[i] of `bytes`. */
+/** Appends that become one commit. Event i has ids[16i..], streams[streamOf[i]] and the next lengths[i] of `bytes`. */
 export interface CommitGroup {
   readonly kind: 'commit';
   /** Events of each append. */
   readonly counts: Uint32Array;
   readonly ids: Uint8Array;
+  /** Each once. */
   readonly streams: readonly string[];
+  readonly streamOf: Uint32Array;
   readonly lengths: Uint32Array;
   readonly bytes: Uint8Array;
 }

@@ -1,5 +1,6 @@
 /**
  * The main thread's side of the writer: appends wait while a commit is in flight, and all that wait go into the next one.
+ * Under load the next one is sent before it is asked for.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,9 @@ import { fromWire, type CommitGroup, type FromWriter, type ToWriter, type Writer
 
 /** Bounds one commit's time and memory. */
 const MAX_GROUP_BYTES = 8 * 1024 * 1024;
+/** So much waiting is sent behind the group that is being committed: the thread goes on without asking for it. Less waits for company. */
+const SEND_AHEAD_BYTES = 512 * 1024;
+const GROUPS_IN_FLIGHT = 2;
 const ID_BYTES = 16;
 const ID_HEX = /^[0-9a-f]{32}$/;
 
@@ -64,7 +68,9 @@ function died(why: string): StemmaError {
 
 class GroupCommit implements LogWriter {
   private queue: Append[] = [];
-  private inFlight: readonly Append[] = [];
+  private queuedBytes = 0;
+  /** Groups in the order in which they were sent, which is that of their answers. */
+  private inFlight: (readonly Append[])[] = [];
   private failure: StemmaError | null = null;
   private closing: Promise<void> | null = null;
   private drained: () => void = () => undefined;
@@ -87,6 +93,7 @@ class GroupCommit implements LogWriter {
       const encoded = encodeAll(events);
       const size = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
       this.queue.push({ events, encoded, size, resolve, reject });
+      this.queuedBytes += size;
       this.send();
     });
   }
@@ -107,12 +114,19 @@ class GroupCommit implements LogWriter {
   }
 
   private send(): void {
-    if (this.inFlight.length > 0 || this.queue.length === 0) return;
-    this.inFlight = this.takeGroup();
-    const group = encodeGroup(this.inFlight);
-    // Alive while something is owed; otherwise the thread does not keep the process from ending.
-    this.worker.ref();
-    this.worker.postMessage(group, [group.bytes.buffer as ArrayBuffer]);
+    while (this.mayGo()) {
+      const appends = this.takeGroup();
+      this.inFlight.push(appends);
+      const group = encodeGroup(appends);
+      // Alive while something is owed; otherwise the thread does not keep the process from ending.
+      this.worker.ref();
+      this.worker.postMessage(group, [group.bytes.buffer as ArrayBuffer]);
+    }
+  }
+
+  private mayGo(): boolean {
+    if (this.queue.length === 0) return false;
+    return this.inFlight.length === 0 || (this.inFlight.length < GROUPS_IN_FLIGHT && this.queuedBytes >= SEND_AHEAD_BYTES);
   }
 
   private takeGroup(): Append[] {
@@ -121,13 +135,14 @@ class GroupCommit implements LogWriter {
       size += append.size;
       return index > 0 && size > MAX_GROUP_BYTES;
     });
-    return this.queue.splice(0, over === -1 ? this.queue.length : over);
+    const taken = this.queue.splice(0, over === -1 ? this.queue.length : over);
+    for (const append of taken) this.queuedBytes -= append.size;
+    return taken;
   }
 
   private onMessage(message: FromWriter): void {
     if (message.kind !== 'committed') return;
-    const done = this.inFlight;
-    this.inFlight = [];
+    const done = this.inFlight.shift() ?? [];
     this.send();
     if (this.inFlight.length === 0) {
       this.worker.unref();
@@ -139,9 +154,10 @@ class GroupCommit implements LogWriter {
 
   private fail(error: StemmaError): void {
     this.failure ??= this.closing ? closed(this.options.run) : error;
-    const lost = [...this.inFlight, ...this.queue];
+    const lost = [...this.inFlight.flat(), ...this.queue];
     this.inFlight = [];
     this.queue = [];
+    this.queuedBytes = 0;
     for (const append of lost) append.reject(this.failure);
     this.drained();
   }
@@ -158,22 +174,31 @@ function encodeAll(events: readonly Event[]): Uint8Array[] {
 }
 
 function encodeGroup(appends: readonly Append[]): CommitGroup {
-  const events = appends.flatMap((append) => append.events);
-  const encoded = appends.flatMap((append) => append.encoded);
+  const count = appends.reduce((sum, append) => sum + append.events.length, 0);
   const bytes = new Uint8Array(appends.reduce((sum, append) => sum + append.size, 0));
+  const ids = Buffer.alloc(count * ID_BYTES);
+  const lengths = new Uint32Array(count);
+  const streamOf = new Uint32Array(count);
+  const streams = new Map<string, number>();
+  let at = 0;
   let offset = 0;
-  for (const part of encoded) {
-    bytes.set(part, offset);
-    offset += part.length;
+  for (const { events, encoded } of appends) {
+    for (let index = 0; index < events.length; index += 1, at += 1) {
+      const { id, stream } = events[index]!;
+      const part = encoded[index]!;
+      ids.write(id, at * ID_BYTES, 'hex');
+      streamOf[at] = numberOf(streams, stream);
+      lengths[at] = part.length;
+      bytes.set(part, offset);
+      offset += part.length;
+    }
   }
-  const ids = Buffer.alloc(events.length * ID_BYTES);
-  ids.write(events.map((event) => event.id).join(''), 'hex');
-  return {
-    kind: 'commit',
-    counts: Uint32Array.from(appends, (append) => append.events.length),
-    ids,
-    streams: events.map((event) => event.stream),
-    lengths: Uint32Array.from(encoded, (part) => part.length),
-    bytes,
-  };
+  return { kind: 'commit', counts: Uint32Array.from(appends, ({ events }) => events.length), ids, streams: [...streams.keys()], streamOf, lengths, bytes };
+}
+
+function numberOf(streams: Map<string, number>, stream: string): number {
+  const known = streams.get(stream);
+  if (known !== undefined) return known;
+  streams.set(stream, streams.size);
+  return streams.size - 1;
 }
