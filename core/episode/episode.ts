@@ -7,28 +7,16 @@
  * Budgets count tokens and turns, never time: the same log always ends the same way.
  */
 import type { BlobRef, EpisodeScored } from '../../proto/gen/stemma/v1/events.js';
-import type { ActionRecord } from '../environment.js';
-import { unpackF32, unpackU32 } from '../log/bytes.js';
+import { unpackU32 } from '../log/bytes.js';
 import type { Fold, Payload } from '../log/fold.js';
 import type { Budget } from '../recipe/recipe.js';
+import { RecordedTurn } from './turn.js';
 
 /** Attempts the system may interrupt before the episode counts as failed. */
 export const MAX_ATTEMPTS = 3;
 
 export type EndStatus = 'completed' | 'truncated' | 'failed';
 export type EpisodeStatus = 'owed' | 'running' | EndStatus;
-
-export interface Turn {
-  /** Sampled ids, end-of-turn included. */
-  readonly tokens: Uint32Array;
-  /** Raw temperature-1 log-probabilities, one a token. */
-  readonly logprobs: Float32Array;
-  readonly weightsHash: string;
-  readonly finish: 'stop' | 'length';
-  /** Absent until the environment answered; empty when the episode was over with this turn. */
-  readonly observationTokens?: Uint32Array;
-  readonly record?: ActionRecord;
-}
 
 /** What the current attempt was started with. */
 export interface AttemptFacts {
@@ -57,7 +45,7 @@ export interface EpisodeState {
   readonly started?: AttemptFacts;
   readonly promptTokens: Uint32Array;
   /** Turns of the current attempt. */
-  readonly turns: readonly Turn[];
+  readonly turns: readonly RecordedTurn[];
   readonly correct: boolean;
   readonly reward: number;
   readonly components: readonly { readonly name: string; readonly value: number }[];
@@ -89,7 +77,11 @@ export function satisfiedShare(rubrics: readonly boolean[]): number {
 
 /** Prompt, turns and observations so far: what the next turn is sampled after. */
 export function contextTokens(state: EpisodeState): Uint32Array {
-  const parts = [state.promptTokens, ...state.turns.flatMap((turn) => [turn.tokens, turn.observationTokens ?? EMPTY])];
+  const parts = [state.promptTokens];
+  for (const { tokens, observationTokens } of state.turns) {
+    parts.push(tokens);
+    if (observationTokens !== undefined) parts.push(observationTokens);
+  }
   return concatenate(parts);
 }
 
@@ -134,17 +126,16 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
       return { ...state, status: 'running', attempts: attempt, started, promptTokens: unpackU32(promptTokens), turns: [] };
     }
     case 'turnSampled': {
-      const { attempt, turn, tokens, logprobs, weightsHash, finish } = payload.value;
+      const { attempt, turn } = payload.value;
       if (attempt !== state.attempts || turn !== state.turns.length) return state;
-      const sampled: Turn = { tokens: unpackU32(tokens), logprobs: unpackF32(logprobs), weightsHash, finish: finish === 'stop' ? 'stop' : 'length' };
-      return { ...state, turns: state.turns.concat(sampled) };
+      return { ...state, turns: state.turns.concat(new RecordedTurn(payload.value)) };
     }
     case 'observationRecorded': {
-      const { attempt, turn, tokens, recordJson } = payload.value;
+      const { attempt, turn } = payload.value;
       const last = state.turns[turn];
       if (attempt !== state.attempts || last === undefined || turn !== state.turns.length - 1) return state;
       const turns = state.turns.slice();
-      turns[turn] = actedTurn(last, unpackU32(tokens), recordJson);
+      turns[turn] = last.acted(payload.value);
       return { ...state, turns };
     }
     case 'attemptAborted':
@@ -156,18 +147,6 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
     }
     default: return state;
   }
-}
-
-/** The record is parsed when it is asked for: few folds ask, and it would be half of what they cost. */
-function actedTurn({ tokens, logprobs, weightsHash, finish }: Turn, observationTokens: Uint32Array, recordJson: string): Turn {
-  if (recordJson === '') return { tokens, logprobs, weightsHash, finish, observationTokens };
-  let record: ActionRecord | undefined;
-  return {
-    tokens, logprobs, weightsHash, finish, observationTokens,
-    get record() {
-      return (record ??= JSON.parse(recordJson) as ActionRecord);
-    },
-  };
 }
 
 function endStatus(status: string): EndStatus {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { naturalKey, type Payload } from '../../core/log/keys.js';
 
-const ID_HEX_DIGITS = 32;
+const ID_BYTES = 16;
 
 /**
  * The id of a fact: the first 32 hex digits of sha256 over the JSON array [stream, payload type, natural key, claim],
@@ -10,5 +10,6 @@ const ID_HEX_DIGITS = 32;
  */
 export function eventId(stream: string, payload: Payload, claim: string): string {
   const tuple = JSON.stringify([stream, payload.$case, naturalKey(payload), claim]);
-  return createHash('sha256').update(tuple, 'utf8').digest('hex').slice(0, ID_HEX_DIGITS);
+  // Not a slice of all 64 digits, which would keep them in memory.
+  return hash('sha256', tuple, 'buffer').toString('hex', 0, ID_BYTES);
 }

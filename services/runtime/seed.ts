@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * Seed of one random draw: the first 8 bytes (big-endian) of sha256 over an unambiguous encoding of its parts,
@@ -7,11 +7,10 @@ import { createHash } from 'node:crypto';
  * Throws RangeError on a number that is no safe integer.
  */
 export function deriveSeed(parts: readonly (string | number | bigint)[]): bigint {
-  const hash = createHash('sha256');
-  for (const part of parts) {
+  const encoded = parts.map((part) => {
     if (typeof part === 'number' && !Number.isSafeInteger(part)) throw new RangeError(`a seed part must be an integer: ${part}`);
-    const bytes = Buffer.from(String(part), 'utf8');
-    hash.update(`${typeof part === 'string' ? 's' : 'i'}${bytes.length}:`).update(bytes);
-  }
-  return hash.digest().readBigUInt64BE(0);
+    const text = String(part);
+    return `${typeof part === 'string' ? 's' : 'i'}${Buffer.byteLength(text, 'utf8')}:${text}`;
+  });
+  return hash('sha256', encoded.join(''), 'buffer').readBigUInt64BE(0);
 }

@@ -1,16 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { initialEpisode, type EpisodeState, type Turn } from '../../../../core/episode/episode.js';
+import { initialEpisode, type EpisodeState } from '../../../../core/episode/episode.js';
 import { trajectoryOf } from '../../../../core/episode/trajectory.js';
+import { RecordedTurn } from '../../../../core/episode/turn.js';
+import { packF32, packU32 } from '../../../../core/log/bytes.js';
 
-function turn(tokens: number[], observation?: number[]): Turn {
-  return {
-    tokens: Uint32Array.from(tokens), logprobs: Float32Array.from(tokens, (token) => -token / 8), weightsHash: 'w', finish: 'stop',
-    ...(observation && { observationTokens: Uint32Array.from(observation) }),
-  };
+function turn(tokens: number[], observation?: number[]): RecordedTurn {
+  const at = { attempt: 1, turn: 0 };
+  const sampled = new RecordedTurn({ ...at, tokens: packU32(tokens), logprobs: packF32(tokens.map((token) => -token / 8)), weightsHash: 'w', finish: 'stop' });
+  return observation === undefined ? sampled : sampled.acted({ ...at, tokens: packU32(observation), recordJson: '' });
 }
 
-function episode(promptTokens: number[], turns: Turn[]): EpisodeState {
+function episode(promptTokens: number[], turns: RecordedTurn[]): EpisodeState {
   return { ...initialEpisode(), status: 'completed', promptTokens: Uint32Array.from(promptTokens), turns };
 }
 
