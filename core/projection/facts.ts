@@ -3,7 +3,7 @@
  * first, so that the ledger can see a fact that was recorded twice. Token bytes are not kept.
  */
 import type {
-  BatchClosed, DatasetSealed, EpisodeDropped, EpisodeEnded, EpisodeScored, EpisodesRequested, PolicyPublished, ScoreFailed,
+  BatchClosed, DatasetSealed, EpisodeDropped, EpisodeEnded, EpisodeRequest, EpisodeScored, EpisodesRequested, PolicyPublished, ScoreFailed,
   SnapshotTaken, StepCommitted,
 } from '../../proto/gen/stemma/v1/events.js';
 import type { Fold } from '../log/fold.js';
@@ -35,6 +35,31 @@ export const stageFactsFold: Fold<StageFacts> = {
     return state;
   },
 };
+
+/**
+ * For progress and curves of a live run: of a committed step it keeps how many episodes were asked for, not which, and no members.
+ * So memory does not grow by the episodes of past steps.
+ */
+export const watchedStageFold: Fold<StageFacts> = {
+  initial: stageFactsFold.initial,
+  evolve(state, payload, event) {
+    stageFactsFold.evolve(state, payload, event);
+    if (payload.$case !== 'stepCommitted') return state;
+    const { step } = payload.value;
+    replaceOfStep(state.requested, step, (request) => (request.purpose === 'train' ? { ...request, episodes: request.episodes.map(() => SOME_EPISODE) } : request));
+    replaceOfStep(state.closed, step, (batch) => ({ ...batch, members: [] }));
+    return state;
+  },
+};
+
+const SOME_EPISODE: EpisodeRequest = { episode: '', domain: '', task: '', sample: 0, seed: 0n };
+
+/** From the newest back to where earlier steps begin. */
+function replaceOfStep<F extends { readonly step: number }>(facts: F[], step: number, replaced: (fact: F) => F): void {
+  for (let index = facts.length - 1; index >= 0 && facts[index]!.step >= step; index -= 1) {
+    if (facts[index]!.step === step) facts[index] = replaced(facts[index]!);
+  }
+}
 
 export interface EpisodeFacts {
   attempts: number;

@@ -36,9 +36,10 @@ export function runViewOf(events: Iterable<StoredEvent>): RunView {
   return feed.view();
 }
 
-export function runViewFeed(): RunViewFeed {
+/** With another `stageFold` than the default the view serves who needs no more than that keeps. */
+export function runViewFeed(stageFold: Fold<StageFacts> = stageFactsFold): RunViewFeed {
   const run = foldsOf(runFold);
-  const stages = foldsOf(stageFactsFold);
+  const stages = foldsOf(stageFold);
   const episodes = foldsOf(episodeFactsFold);
   const byKind = { run, stage: stages, episode: episodes };
   return {

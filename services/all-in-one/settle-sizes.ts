@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { stageStream } from '../../core/log/keys.js';
-import { stageFold } from '../../core/stage/stage.js';
+import { stageFactsFold } from '../../core/projection/facts.js';
 import type { StepCommitted } from '../../proto/gen/stemma/v1/events.js';
 import { readConfig } from '../runtime/config.js';
 import { createLogger } from '../runtime/logger.js';
@@ -70,7 +70,7 @@ async function accuracy(context: RunContext, stage: string): Promise<string> {
 
 /** Stats at the first, middle and last step. */
 async function curve(context: RunContext, stage: string): Promise<string> {
-  const { committed } = (await readFold(context.log, stageStream(context.run, stage), stageFold)).state;
+  const { committed } = (await readFold(context.log, stageStream(context.run, stage), stageFactsFold)).state;
   const picked = [committed[0], committed[Math.floor(committed.length / 2)], committed[committed.length - 1]];
   return picked.filter((c): c is StepCommitted => c !== undefined).map((c) => `\n    [${c.step}] ${c.stats
     .filter((s) => SHOWN.test(s.name)).map((s) => `${s.name} ${(s.sum / Math.max(1, s.count)).toFixed(3)}`).join('  ')}`).join('');

@@ -4,7 +4,7 @@ import { DOMAINS, type Domain } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
-import { roundsOf } from '../../core/stage/stage.js';
+import { episodesAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
@@ -148,10 +148,8 @@ interface PromptRequest {
 async function requestPrompts(session: StageSession, request: PromptRequest): Promise<StageNeeds> {
   const { step } = request;
   const recipe = session.recipeAt(session.recipe as DistillStageRecipe, step);
-  const asked = (domain: Domain): number => [...session.stage.state.requests.values()].flat()
-    .reduce((n, round) => n + round.episodes.filter((e) => e.domain === domain).length, 0);
   const tasks = request.wanted.flatMap(({ domain, count }) => {
-    const from = asked(domain);
+    const from = episodesAsked(session.stage.state, domain);
     return Array.from({ length: count }, (_, i) => ({
       domain, task: session.context.environments[domain].taskId('train', from + i, recipe.variants[domain] ?? ''),
     }));

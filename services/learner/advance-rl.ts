@@ -8,7 +8,7 @@ import { StemmaError } from '../../core/errors.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { RlStageRecipe } from '../../core/recipe/recipe.js';
 import { groupOutcomes, isInformative, selectGroups, type Group } from '../../core/stage/groups.js';
-import { roundsOf } from '../../core/stage/stage.js';
+import { promptsAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
@@ -105,8 +105,7 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
   const recipe = session.recipeAt(session.recipe as RlStageRecipe, wanted.step);
   const environment = session.context.environments[recipe.domain];
   // Prompt numbers run on over steps and rounds, so that no prompt is asked twice before the set is used up.
-  const asked = [...session.stage.state.requests].filter(([step]) => step > 0)
-    .reduce((n, [, rounds]) => n + rounds.reduce((m, r) => m + new Set(r.episodes.map((e) => e.task)).size, 0), 0);
+  const asked = promptsAsked(session.stage.state);
   const tasks = Array.from({ length: wanted.prompts }, (_, i) => {
     const index = asked + i;
     const hard = wanted.hardSet[index % Math.max(1, wanted.hardSet.length)];

@@ -3,6 +3,7 @@ import { closeSftBatch, type SftMember } from '../../core/batch/sft.js';
 import { unpackU32 } from '../../core/log/bytes.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { SftStageRecipe } from '../../core/recipe/recipe.js';
+import { membersBefore } from '../../core/stage/stage.js';
 import type { DatasetRow } from '../../proto/gen/stemma/v1/data.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { activityBoundary } from '../training/boundary.js';
@@ -56,7 +57,7 @@ async function closeStep(deps: TrainingDeps, session: StageSession, work: SftWor
   if (step > work.steps || session.stage.state.closed.has(step)) return;
   const recipe = session.recipeAt(work.recipe, step);
   // Counted, not multiplied: an amended batch size neither repeats nor skips a row.
-  const consumed = [...session.stage.state.closed].reduce((rows, [closed, { members }]) => (closed < step ? rows + members.length : rows), 0);
+  const consumed = membersBefore(session.stage.state, step);
   const members = rowOrder(session.context.seed, session.ref.stage, work.rows.length, { batchSize: recipe.batchSize, consumed })
     .map(({ row, pass }): SftMember => {
       const data = work.rows[row];

@@ -68,10 +68,9 @@ async function replayStage(deps: ReplayDeps, context: RunContext, stage: string,
   let model: TrainerState = await deps.trainer.restore({ weights: parent.weights });
   if (model.weightsHash !== parent.weightsHash) throw new StemmaError('trainer', 'DIVERGED', 'its parent weights are not what their hash says', 'The run stream was altered, or this is a bug.');
   for (const committed of state.committed) {
-    const closed = state.closed.get(committed.step);
     // Read here too: the trainer may hold the step's answer already and never look at the blob.
-    if (closed?.batch) await deps.blobs.get(closed.batch);
-    model = await replayStep(deps.trainer, model, committed, closed);
+    if (committed.closed?.batch) await deps.blobs.get(committed.closed.batch);
+    model = await replayStep(deps.trainer, model, committed);
     deps.onStep?.(stage, committed.step, state.committed.length);
   }
   return { stage, steps: state.committed.length, weightsHash: model.weightsHash };

@@ -4,6 +4,7 @@
  */
 import { episodeStream, runStream, stageStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
+import { watchedStageFold } from '../../core/projection/facts.js';
 import { runViewFeed, type RunView } from '../../core/projection/run-view.js';
 
 /** Streams read side by side: enough to keep a log busy, few enough to bound memory. */
@@ -12,11 +13,12 @@ export const STREAMS_AT_ONCE = 64;
 export interface RunFollower {
   /** Reads on; true if anything was new. */
   look(): Promise<boolean>;
+  /** For progress and curves: which episodes past steps were made of is not in it. */
   view(): RunView;
 }
 
 export function followRun(log: EventLog, run: string): RunFollower {
-  const feed = runViewFeed();
+  const feed = runViewFeed(watchedStageFold);
   const positions = new Map<string, number>();
   let underWay = '';
   const readOn = async (streams: readonly string[]): Promise<number> => {

@@ -1,9 +1,9 @@
 /** Recovery is the fold again: newest valid snapshot, then the recorded batches, each checked against its recorded hash. */
 import { StemmaError } from '../../core/errors.js';
 import type { Trainer, TrainerState } from '../../core/ports.js';
-import { lastCommitted, type StageState } from '../../core/stage/stage.js';
+import { lastCommitted, type CommittedStep, type StageState } from '../../core/stage/stage.js';
 import { StepSettings } from '../../proto/gen/stemma/v1/data.js';
-import type { BatchClosed, ModelState, SnapshotTaken, StepCommitted } from '../../proto/gen/stemma/v1/events.js';
+import type { ModelState, SnapshotTaken } from '../../proto/gen/stemma/v1/events.js';
 import type { Logger } from '../runtime/logger.js';
 
 /** Makes the trainer hold the state after the stage's last committed step. A no-op when it does already. */
@@ -20,7 +20,7 @@ export async function ensureTrainer(
   let state = held ? { stateHash: held.stateHash, weightsHash: held.weightsHash, step: held.step } : await restoreBase(trainer, stage, parent, logger);
   const from = state.step;
   for (const committed of stage.committed.slice(from)) {
-    state = await replayStep(trainer, state, committed, stage.closed.get(committed.step));
+    state = await replayStep(trainer, state, committed);
   }
   if (stage.committed.length > 0) {
     logger.info({ fromStep: from, replayedSteps: stage.committed.length - from }, 'trainer state recovered');
@@ -56,9 +56,8 @@ async function tryRestore(trainer: Trainer, candidate: SnapshotTaken, logger: Lo
 }
 
 /** One recorded step again. DIVERGED when the result is not the recorded one. */
-export async function replayStep(
-  trainer: Trainer, parent: TrainerState, committed: StepCommitted, closed: BatchClosed | undefined,
-): Promise<TrainerState> {
+export async function replayStep(trainer: Trainer, parent: TrainerState, committed: CommittedStep): Promise<TrainerState> {
+  const { closed } = committed;
   if (!closed?.batch) {
     throw new StemmaError('log', 'CORRUPT', `step ${committed.step} is committed but its batch was never closed`, 'The stage stream is damaged; restore the log file from a copy.');
   }

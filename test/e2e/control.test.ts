@@ -40,7 +40,7 @@ describe('steering', () => {
     expect(amended.stdout + amended.stderr).toContain('From step 1 of distill on');
     const { stage } = await whenStanding(at('distill'), AbortSignal.timeout(5000), () => true);
     for (const step of [1, 2]) {
-      expect(JSON.parse(stage.closed.get(step)?.settingsJson ?? '{}')).toMatchObject({ learningRate: 0.0005 });
+      expect(JSON.parse(stage.committed[step - 1]?.closed?.settingsJson ?? '{}')).toMatchObject({ learningRate: 0.0005 });
     }
   });
 

@@ -121,7 +121,7 @@ describe('the commands on a finished run', () => {
 /** A blob that holds a closed batch: the one the first distillation step named. */
 async function batchBlob(): Promise<{ directory: string; file: string }> {
   const { stage } = await whenStanding({ home, run: RUN, stage: 'distill' }, AbortSignal.timeout(5000), () => true);
-  const file = stage.closed.get(1)?.batch?.sha256 ?? '';
+  const file = stage.committed[0]?.closed?.batch?.sha256 ?? '';
   const root = join(home, 'blobs');
   const folder = readdirSync(root).find((name) => statSync(join(root, name)).isDirectory() && file.startsWith(name)) ?? '';
   return { directory: join(root, folder), file };

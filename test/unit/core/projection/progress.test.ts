@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { curvesOf } from '../../../../core/projection/curves.js';
+import { watchedStageFold } from '../../../../core/projection/facts.js';
 import { progressOf } from '../../../../core/projection/progress.js';
 import { parseStream, runViewFeed, runViewOf } from '../../../../core/projection/run-view.js';
 import { closed, committed, ended, episode, requested, RUN, stage, started, Story, wholeRun } from './story.js';
@@ -69,6 +70,19 @@ describe('progress', () => {
       feed.view();
     }
     expect(feed.view()).toEqual(runViewOf(events));
+  });
+
+  it('is the same from a view that lets go of which episodes past steps were made of', () => {
+    const events = wholeRun().events.filter(({ event }) => !event.stream.startsWith('episode/'));
+    const [watched, whole] = [runViewFeed(watchedStageFold), runViewFeed()];
+    for (const event of events) {
+      for (const feed of [watched, whole]) feed.add([event]);
+      expect(progressOf(watched.view(), plan)).toEqual(progressOf(whole.view(), plan));
+      expect(curvesOf(watched.view())).toEqual(curvesOf(whole.view()));
+    }
+    const facts = [...watched.view().stages.values()];
+    expect(facts.flatMap(({ closed: batches }) => batches.flatMap(({ members }) => members))).toEqual([]);
+    expect(facts.flatMap(({ requested: requests }) => requests.filter(({ purpose }) => purpose === 'train')).flatMap(({ episodes }) => episodes.map(({ task }) => task)).join('')).toBe('');
   });
 
   it('reads stream names', () => {
