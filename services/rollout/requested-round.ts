@@ -1,6 +1,6 @@
 /**
  * The request a shard belongs to. A stage's stream grows by kilobytes a step and every step asks: it is read on from
- * where the last look ended, and only the requests of recent rounds are kept.
+ * where the last look ended, and only requests of steps that are not committed are kept.
  */
 import { StemmaError } from '../../core/errors.js';
 import { openFold, type Fold, type OpenFold } from '../../core/log/fold.js';
@@ -10,7 +10,6 @@ import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard } from '../../workflows/activities.js';
 import { keepNewest } from './keep-newest.js';
 
-const KEPT_ROUNDS = 32;
 const KEPT_STAGES = 8;
 
 type Rounds = Map<string, EpisodesRequested>;
@@ -33,7 +32,7 @@ export function createRequestedRounds(): RequestedRounds {
 }
 
 class StageReader {
-  private readonly recent = openFold(roundsFold(KEPT_ROUNDS));
+  private readonly open = openFold(openRounds);
   private reading: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly stream: string) {}
@@ -42,11 +41,11 @@ class StageReader {
     const key = `${shard.step}/${shard.round}`;
     // One read at a time: each goes on where the one before ended.
     const caughtUp = this.reading.then(async () => {
-      if (!this.recent.state.has(key)) await this.readOn(log, this.recent);
+      if (!this.open.state.has(key)) await this.readOn(log, this.open);
     });
     this.reading = caughtUp.catch(() => undefined);
     await caughtUp;
-    const requested = this.recent.state.get(key) ?? (await this.readOn(log, openFold(roundsFold(Infinity)))).get(key);
+    const requested = this.open.state.get(key) ?? (await this.readOn(log, openFold(allRounds))).get(key);
     if (requested !== undefined) return requested;
     throw new StemmaError('log', 'NOT_FOUND', `stage ${shard.stage} of run ${shard.run} requested no episodes in step ${shard.step}, round ${shard.round}`,
       'Shards come from the stage\'s own requests: run the stage instead of the activity.');
@@ -59,14 +58,21 @@ class StageReader {
 }
 
 /** By `step/round`; the first request of a round is the request. */
-function roundsFold(kept: number): Fold<Rounds> {
-  return {
-    initial: () => new Map(),
-    evolve(rounds, payload) {
-      if (payload.$case !== 'episodesRequested') return rounds;
-      const key = `${payload.value.step}/${payload.value.round}`;
-      if (!rounds.has(key)) keepNewest(rounds, key, payload.value, kept);
-      return rounds;
-    },
-  };
-}
+const allRounds: Fold<Rounds> = {
+  initial: () => new Map(),
+  evolve(rounds, payload) {
+    if (payload.$case !== 'episodesRequested') return rounds;
+    const key = `${payload.value.step}/${payload.value.round}`;
+    if (!rounds.has(key)) rounds.set(key, payload.value);
+    return rounds;
+  },
+};
+
+const openRounds: Fold<Rounds> = {
+  initial: allRounds.initial,
+  evolve(rounds, payload, event) {
+    if (payload.$case !== 'stepCommitted') return allRounds.evolve(rounds, payload, event);
+    for (const [key, { step }] of rounds) if (step === payload.value.step) rounds.delete(key);
+    return rounds;
+  },
+};

@@ -28,8 +28,12 @@ async function play(episodes, warmUp) {
   const directory = mkdtempSync(join(tmpdir(), 'stemma-scale-'));
   const logs = await openEmbeddedLogs(directory);
   const log = await logs.open(RUN, 'write');
-  const counted = { events: 0, open: 0 };
-  const counting = { ...log, append: async (events) => { counted.open += 1; counted.events += events.length; try { await log.append(events); } finally { counted.open -= 1; } } };
+  const counted = { events: 0, open: 0, settled: nothing };
+  const counting = { ...log, append: async (events) => {
+    counted.open += 1;
+    counted.events += events.length;
+    try { await log.append(events); } finally { if ((counted.open -= 1) === 0) counted.settled(); }
+  } };
   await request(log, episodes);
   const clock = virtualSampler();
   const { rolloutShard } = createRolloutActivities({
@@ -41,20 +45,28 @@ async function play(episodes, warmUp) {
   const cpu = process.cpuUsage();
   const shards = Array.from({ length: episodes / PER_WORKER }, (_, worker) => rolloutShard({ run: RUN, stage: 'rl', step: 1 + Math.floor(worker / 10), round: 0, from: (worker % 10) * PER_WORKER, to: (worker % 10 + 1) * PER_WORKER }));
   let heap = 0;
+  let measuring = 0;
   let finished = false;
   const done = Promise.all(shards).then((results) => { finished = true; return results; });
   while (!finished) {
     await nextTick();
-    if (counted.open > 0 || !clock.advance()) continue;
-    if (clock.answered() < episodes * (TURNS - 1) || heap !== 0) continue;
+    // Waited for, not looked at again and again: that would count as cost.
+    if (counted.open > 0) {
+      await new Promise((resolve) => { counted.settled = resolve; });
+      continue;
+    }
+    if (!clock.advance() || clock.answered() < episodes * (TURNS - 1) || heap !== 0) continue;
     // Near the end of all of them, and without what nobody holds any more.
+    const before = process.cpuUsage();
     globalThis.gc?.();
     heap = process.memoryUsage().heapUsed - heapBefore;
+    const { user, system } = process.cpuUsage(before);
+    measuring = user + system;
   }
   const ended = (await done).reduce((sum, result) => sum + result.finished, 0);
   const used = process.cpuUsage(cpu);
   if (ended !== episodes) throw new Error(`${ended} of ${episodes} episodes ended`);
-  const cost = (used.user + used.system) / counted.events;
+  const cost = (used.user + used.system - measuring) / counted.events;
   await logs.close();
   rmSync(directory, { recursive: true });
   if (warmUp) return;
@@ -125,7 +137,8 @@ function pop(heap) {
   if (heap.length === 0) return top;
   heap[0] = last;
   for (let at = 0; ;) {
-    const least = [2 * at + 1, 2 * at + 2].filter((child) => child < heap.length).reduce((low, child) => (heap[child].at < heap[low].at ? child : low), at);
+    let least = at;
+    for (let child = 2 * at + 1; child <= 2 * at + 2 && child < heap.length; child += 1) if (heap[child].at < heap[least].at) least = child;
     if (least === at) return top;
     [heap[least], heap[at]] = [heap[at], heap[least]];
     at = least;
