@@ -8,5 +8,5 @@ export function takeHome(home: string): FileLock {
   mkdirSync(home, { recursive: true });
   return takeFileLock(join(home, 'platform.lock'), (cause) =>
     new StemmaError('setup', 'LOCKED', `${home} is in use by another Stemma process`,
-      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or let several processes share a log: `npm run stemma -- up --distributed`.', cause));
+      'Its embedded log has one writer process. Stop that one, watch it with `npm run stemma -- status`, set STEMMA_HOME to another folder, or let several processes share a log: --log kafka://host:port, or `npm run stemma -- up --distributed`.', cause));
 }
