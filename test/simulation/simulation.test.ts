@@ -16,7 +16,7 @@ vi.mock('../../services/runtime/chat.js', async (original) => {
   return { ...actual, openChat: (await import('./memo.js')).onceChat(actual.openChat) };
 });
 
-const schedules = Number(process.env['STEMMA_TEST_SCHEDULES'] ?? 500);
+const schedules = Number(process.env['STEMMA_TEST_SCHEDULES'] ?? 250);
 /** Every kind of fault strikes within so many. */
 const ENOUGH_FOR_ALL = 200;
 const firstSeed = Number(process.env['STEMMA_TEST_FIRST_SEED'] ?? 1);
