@@ -60,6 +60,29 @@ export interface BlobStore {
   has(ref: BlobRef): Promise<boolean>;
 }
 
+/** One stored copy of a blob, or what an interrupted put left behind. */
+export interface StoredCopy {
+  /** replaced: a newer copy of the same blob is there. */
+  readonly kind: 'blob' | 'replaced' | 'unfinished';
+  /** '' if unfinished. */
+  readonly sha256: string;
+  readonly bytes: number;
+  /** When it was last put, in milliseconds since the epoch. */
+  readonly putAtMs: number;
+  /** The store's own name of it. */
+  readonly handle: string;
+}
+
+/** A blob store as its collector sees it. A store has one collector at a time; putters and readers go on meanwhile. */
+export interface BlobSweep {
+  /** Puts may rely on a copy this young without renewing it: none of them may be removed. */
+  readonly minimumAgeMs: number;
+  list(): AsyncIterable<StoredCopy>;
+  /** False if the copy has been put again since `beforeMs`, or is gone: then nothing was removed. */
+  remove(copy: StoredCopy, beforeMs: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
 export interface SampleInput {
   readonly weightsHash: string;
   /** The whole prefix. */

@@ -3,26 +3,49 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
+import { openDirectorySweep } from '../adapters/blob/directory-sweep.js';
 import { openDirectoryBlobs } from '../adapters/blob/directory.js';
 import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
-import type { Compute, Controls, Doors, Stores } from '../cli/platform.js';
+import type { Collection, Compute, Controls, Doors, Stores } from '../cli/platform.js';
 import { gatewayClient } from '../gateway/client.js';
-import type { Config } from '../runtime/config.js';
+import type { Config, LogSetting } from '../runtime/config.js';
 import { findDoor } from '../runtime/door-file.js';
 import { startOwnSidecar } from '../runtime/service-base.js';
-import { openLogs } from '../runtime/open-logs.js';
+import { openLogs, type OpenLogs } from '../runtime/open-logs.js';
 import { openCluster } from '../cluster/cluster.js';
 import { openRole } from '../roles/open-role.js';
 import { openPlatform } from './platform.js';
 
-export const doors: Doors = { openPlatform, openCluster, openRole, openStores, connect, openCompute };
+export const doors: Doors = { openPlatform, openCluster, openRole, openStores, openCollection, connect, openCompute };
+
+/** Beside a platform, its log is the one that is meant. */
+async function meantLog({ home, log }: Config): Promise<LogSetting> {
+  return log.kind === 'embedded' ? (await findDoor(home))?.log ?? log : log;
+}
 
 async function openStores(config: Config): Promise<Stores> {
-  // Beside a platform, its log is the one that is meant.
-  const log = config.log.kind === 'embedded' ? (await findDoor(config.home))?.log ?? config.log : config.log;
-  const logs = await openLogs({ ...config, log });
+  const logs = await openLogs({ ...config, log: await meantLog(config) });
   const blobs = await openDirectoryBlobs(config.blobs);
   return { logs, blobs, close: () => logs.close() };
+}
+
+/** A home's embedded log keeps its blobs where the runs in Kafka do. */
+async function openCollection(config: Config): Promise<Collection> {
+  const log = await meantLog(config);
+  const blobs = await openDirectoryBlobs(config.blobs);
+  const sweep = await openDirectorySweep(config.blobs);
+  const logs: OpenLogs[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(logs.map((each) => each.close()));
+    await sweep.close();
+  };
+  try {
+    for (const each of log.kind === 'embedded' ? [log] : [log, { kind: 'embedded' } as const]) logs.push(await openLogs({ ...config, log: each }));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { logs, blobs, sweep, close };
 }
 
 async function connect(config: Config): Promise<Controls> {

@@ -15,6 +15,12 @@ export function rateText(perSecond: number): string {
   return perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(1);
 }
 
+/** 0 B · 900 B · 12.3 KiB · 1.5 GiB */
+export function bytesText(bytes: number): string {
+  const power = Math.min(4, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`;
+}
+
 /** Weights hashes are long and start alike only by accident: 12 digits name them. */
 export function shortHash(hash: string): string {
   return hash.replace(/^sha256:/, '').slice(0, 12);

@@ -1,5 +1,6 @@
 /** A lineage as lines for people. Pure. */
-import type { EpisodeLineage } from '../../core/projection/episode-lineage.js';
+import type { Descendant, EpisodeLineage } from '../../core/projection/episode-lineage.js';
+import type { PromptLineage } from '../../core/projection/prompt-lineage.js';
 import type { Maker, MemberLineage, StageLineage, StepLineage, WeightsLineage } from '../../core/projection/lineage.js';
 import { shortHash } from './figures.js';
 
@@ -54,6 +55,28 @@ export function episodeLines(episode: EpisodeLineage): string[] {
     ...episode.datasets.map(({ stage, dataset, row }) => `  row ${row} of dataset ${dataset} of ${stage}`),
     ...(episode.droppedReason === undefined ? [] : [`  dropped: ${episode.droppedReason}`]),
     ...episode.uses.map((use) => `  learned from in ${use.stage} step ${use.step}, batch ${shortHash(use.batchId)} → weights ${use.weightsHash === undefined ? 'not committed yet' : shortHash(use.weightsHash)}`),
-    ...episode.descendants.map(({ stage, through, weightsHash }) => `  has a part in ${stage} (through ${through})${weightsHash === undefined ? '' : `: ${shortHash(weightsHash)}`}`),
+    ...episode.descendants.map(descendantLine),
   ];
+}
+
+function descendantLine({ stage, through, weightsHash }: Descendant): string {
+  return `  has a part in ${stage} (through ${through})${weightsHash === undefined ? '' : `: ${shortHash(weightsHash)}`}`;
+}
+
+/** An episode a line; with `full`, each as its own lineage. */
+export function promptLines(prompt: PromptLineage, full: boolean): string[] {
+  const { task, domain, episodes, descendants } = prompt;
+  const uses = episodes.flatMap((episode) => episode.uses);
+  return [
+    `prompt ${task} (${domain}): ${episodes.length} episodes, ${new Set(uses.map(({ batchId }) => batchId)).size} batches`,
+    ...episodes.flatMap((episode) => (full ? episodeLines(episode).map((line) => `  ${line}`) : [episodeLine(episode)])),
+    ...(descendants.length === 0 ? ['  has a part in no weights'] : descendants.map(descendantLine)),
+  ];
+}
+
+function episodeLine({ episode, stage, step, purpose, status, reward, uses, droppedReason }: EpisodeLineage): string {
+  const fate = uses.length > 0
+    ? uses.map((use) => `${use.stage} step ${use.step} → weights ${use.weightsHash === undefined ? 'not committed yet' : shortHash(use.weightsHash)}`).join(', ')
+    : droppedReason === undefined ? 'in no batch' : `dropped: ${droppedReason}`;
+  return `  episode ${episode}  ${stage} step ${step} (${purpose})  ${status}${reward === undefined ? '' : ` reward ${reward.toFixed(3)}`}  ${fate}`;
 }

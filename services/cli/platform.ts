@@ -6,7 +6,7 @@
  *   status, watch, …    ──▶ Stores    (read-only: works beside a writer and without one)
  *   replay, export      ──▶ Compute   (a sidecar of one's own)
  */
-import type { BlobStore, RunLogs, Trainer } from '../../core/ports.js';
+import type { BlobStore, BlobSweep, RunLogs, Trainer } from '../../core/ports.js';
 import type { ControlFact, ForkInput } from '../../workflows/activities.js';
 import type { OpenRole, RoleOptions } from '../roles/open-role.js';
 import type { ChildExit } from '../runtime/child-process.js';
@@ -18,6 +18,14 @@ export interface Stores {
   /** `list()` is empty where nothing has run yet; `open(run, 'read')` never creates or locks. */
   readonly logs: RunLogs;
   readonly blobs: BlobStore;
+  close(): Promise<void>;
+}
+
+/** What collecting blobs needs: every log of this machine's configuration whose runs keep blobs in the store. */
+export interface Collection {
+  readonly logs: readonly RunLogs[];
+  readonly blobs: BlobStore;
+  readonly sweep: BlobSweep;
   close(): Promise<void>;
 }
 
@@ -104,6 +112,8 @@ export interface Doors {
   openCluster(options: ClusterOptions): Promise<Cluster>;
   openRole(options: RoleOptions): Promise<OpenRole>;
   openStores(config: Config): Promise<Stores>;
+  /** LOCKED while another process collects. */
+  openCollection(config: Config): Promise<Collection>;
   /** UNAVAILABLE when no platform runs. */
   connect(config: Config): Promise<Controls>;
   openCompute(config: Config): Promise<Compute>;

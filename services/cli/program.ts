@@ -4,6 +4,7 @@ import { amendCommand, steeringCommands } from './commands/control.js';
 import { forkCommand } from './commands/fork.js';
 import { diffCommand } from './commands/diff.js';
 import { exportCommand } from './commands/export.js';
+import { gcCommand } from './commands/gc.js';
 import { kafkaCommand } from './commands/kafka.js';
 import { lineageCommand } from './commands/lineage.js';
 import { quickstartCommand } from './commands/quickstart.js';
@@ -36,7 +37,7 @@ export function createProgram(outer: CliDeps): Command {
   const commands = [
     quickstartCommand(deps), upCommand(deps), serveCommand(deps), runCommand(deps), statusCommand(deps), watchCommand(deps),
     ...steeringCommands(deps), amendCommand(deps),
-    replayCommand(deps), verifyCommand(deps), diffCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps),
+    replayCommand(deps), verifyCommand(deps), diffCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps), gcCommand(deps),
   ];
   for (const command of commands) withLogOption(command, (url) => { log = url; });
   for (const command of [...commands, kafkaCommand(deps)]) program.addCommand(command.exitOverride().copyInheritedSettings(program));

@@ -4,17 +4,20 @@
  *   put: temporary file beside its place ─▶ write ─▶ fsync ─▶ rename ─▶ fsync directory
  *
  * So a name is there only with its whole content, whatever is killed when. Content is verified on every get.
+ * Beside a collection (directory-sweep.ts) a blob may lie aside for a moment: readers look there too.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { StemmaError, type ErrorCode } from '../../../core/errors.js';
 import type { BlobStore } from '../../../core/ports.js';
-import type { BlobRef } from '../../../proto/gen/stemma/v1/events.js';
+import { pathOf, refOf, verified } from './content.js';
+import { limiter } from './limiter.js';
 
-const SHA256_HEX = /^[0-9a-f]{64}$/;
 /** Enough to overlap the syncs of many small blobs, few enough file handles. */
 const MAX_CONCURRENT_PUTS = 32;
+/** Where a collector lays a blob aside, under the store's root. */
+export const ASIDE = '.collecting';
 
 export async function openDirectoryBlobs(directory: string): Promise<BlobStore> {
   const root = resolve(directory);
@@ -34,14 +37,14 @@ export async function openDirectoryBlobs(directory: string): Promise<BlobStore> 
   async function write(file: string, bytes: Uint8Array): Promise<void> {
     await makeShard(dirname(file));
     // The one that put it may have died before its directory was synced: sync it here too.
-    if (await holds(file, bytes)) await sync(dirname(file));
+    if ((await holds(file, bytes)) && (await refresh(file))) await sync(dirname(file));
     else await writeDurably(file, bytes);
   }
 
   return {
     async put(bytes) {
-      const ref = { sha256: sha256(bytes), length: BigInt(bytes.length) };
-      const file = fileOf(root, ref);
+      const ref = refOf(bytes);
+      const file = join(root, pathOf(ref));
       // Callers that put the same bytes at once wait for one write.
       const written = writing.get(file) ?? inTurn(() => write(file, bytes)).finally(() => writing.delete(file));
       writing.set(file, written);
@@ -49,15 +52,14 @@ export async function openDirectoryBlobs(directory: string): Promise<BlobStore> 
       return ref;
     },
     async get(ref) {
-      const file = fileOf(root, ref);
-      const bytes = await readFile(file).catch((error: unknown) => { throw blobError(error, file); });
-      if (BigInt(bytes.length) !== ref.length || sha256(bytes) !== ref.sha256) throw corrupt(file, ref, bytes.length);
-      return bytes;
+      const file = join(root, pathOf(ref));
+      const bytes = await wherever(root, file, (place) => readFile(place)).catch((error: unknown) => { throw blobError(error, file); });
+      return verified(bytes, ref, `file ${file}`);
     },
     async has(ref) {
-      const file = fileOf(root, ref);
+      const file = join(root, pathOf(ref));
       try {
-        return BigInt((await stat(file)).size) === ref.length;
+        return BigInt((await wherever(root, file, (place) => stat(place))).size) === ref.length;
       } catch (error) {
         const failure = blobError(error, file);
         if (failure.code === 'NOT_FOUND') return false;
@@ -67,15 +69,16 @@ export async function openDirectoryBlobs(directory: string): Promise<BlobStore> 
   };
 }
 
-function fileOf(root: string, { sha256: name }: BlobRef): string {
-  if (!SHA256_HEX.test(name)) {
-    throw new StemmaError('blob', 'INVALID', `"${name}" is no blob id`, 'A blob id is the lower-case hex sha256 of its content.');
+/** Reads a blob at its place, or where a collector holds it while it looks whether it was put again, or back at its place. */
+async function wherever<T>(root: string, file: string, read: (place: string) => Promise<T>): Promise<T> {
+  for (const place of [file, join(root, ASIDE, basename(file))]) {
+    try {
+      return await read(place);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
   }
-  return join(root, name.slice(0, 2), name);
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return read(file);
 }
 
 /** The content is compared, not trusted: a file altered since is written anew. */
@@ -84,7 +87,20 @@ async function holds(file: string, bytes: Uint8Array): Promise<boolean> {
     if ((await stat(file)).size !== bytes.length) return false;
     return (await readFile(file)).equals(bytes);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** A fresh time keeps it from being collected. False if it was: a collector that had laid it aside before did not see this. */
+async function refresh(file: string): Promise<boolean> {
+  const nowSeconds = Date.now() / 1000;
+  try {
+    await utimes(file, nowSeconds, nowSeconds);
+    await stat(file);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
     throw error;
   }
 }
@@ -117,7 +133,7 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-async function sync(directory: string): Promise<void> {
+export async function sync(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();
@@ -126,30 +142,11 @@ async function sync(directory: string): Promise<void> {
   }
 }
 
-/** At most `width` at once, first come first served. */
-function limiter(width: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= width) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await work();
-    } finally {
-      // The place is handed on, or given back.
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
-function corrupt(file: string, ref: BlobRef, foundBytes: number): StemmaError {
-  return new StemmaError('blob', 'CORRUPT', `blob file ${file} (${foundBytes} bytes) is not the content it is named after (${ref.length} bytes)`,
-    'It was altered or cut: put a good copy of this file in its place.');
-}
-
-function blobError(error: unknown, file: string): StemmaError {
+export function blobError(error: unknown, file: string): StemmaError {
   if (error instanceof StemmaError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   const as = (kind: ErrorCode, text: string, remedy: string): StemmaError => new StemmaError('blob', kind, text, remedy, error);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { lineageOfEpisode } from '../../../../core/projection/episode-lineage.js';
+import { lineageOfPrompt } from '../../../../core/projection/prompt-lineage.js';
 import { findWeights, lineageOfWeights, madeBy } from '../../../../core/projection/lineage.js';
 import { runViewOf } from '../../../../core/projection/run-view.js';
 import { closed, committed, ended, episode, finished, requested, RUN, stage, started, wholeRun } from './story.js';
@@ -72,5 +73,29 @@ describe('lineage of an episode', () => {
       descendants: [{ stage: 'science', through: 'batch' }, { stage: 'science-2', through: 'init', weightsHash: undefined }],
     });
     expect(lineageOfWeights(grown, 'w-k1')?.stages[0]?.steps[0]?.members[0]).toMatchObject({ member: 'training#1', episode: 'k1', task: 'task-0', policyWeightsHash: 'w-sft2' });
+  });
+});
+
+describe('lineage of a prompt', () => {
+  it('goes forward over all its episodes to every stage that has a part of it, each once', () => {
+    const lineage = lineageOfPrompt(view, 'task-0');
+    expect(lineage?.episodes.map(({ episode: id }) => id)).toEqual(expect.arrayContaining(['t0', 't1', 'd0', 'd1']));
+    expect(lineage?.episodes.flatMap(({ episode: id, uses }) => uses.map((use) => [id, use.stage, use.weightsHash]))).toEqual(expect.arrayContaining([['t0', 'teacher', 'w-rl1'], ['d0', 'student', 'w-st1']]));
+    expect(lineage?.descendants).toEqual([{ stage: 'teacher', through: 'batch', weightsHash: 'w-rl1' }, { stage: 'student', through: 'batch', weightsHash: 'w-st1' }]);
+  });
+
+  it('agrees with the way back: whatever weights name the prompt, the prompt names', () => {
+    const back = lineageOfWeights(view, 'w-st1')?.stages.flatMap(({ steps }) => steps.flatMap(({ members, weightsHash }) => members.map(({ task, episode: id }) => ({ task, id, weightsHash })))) ?? [];
+    const members = back.filter(({ task }) => task !== undefined);
+    expect(members.length).toBeGreaterThan(0);
+    for (const { task, id, weightsHash } of members) {
+      const uses = lineageOfPrompt(view, task!)?.episodes.filter(({ episode: name }) => name === id).flatMap((each) => each.uses);
+      expect(uses?.map((use) => use.weightsHash)).toContain(weightsHash);
+    }
+  });
+
+  it('is nothing where nobody asked for it, and no weights where no batch took it', () => {
+    expect(lineageOfPrompt(view, 'task-99')).toBeUndefined();
+    expect(lineageOfPrompt(view, 'task-1')?.episodes.find(({ episode: id }) => id === 't2')).toMatchObject({ droppedReason: 'uniform-group' });
   });
 });

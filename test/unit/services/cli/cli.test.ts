@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openDirectoryBlobs } from '../../../../services/adapters/blob/directory.js';
 import { runCli } from '../../../../services/cli/run-cli.js';
 import { scriptedPlatform } from './scripted-platform.js';
 import type { Scripted } from './scripted-platform.js';
@@ -156,7 +157,42 @@ describe('the other commands', () => {
     expect(await cli('lineage', 'distill.e0')).toBe(0);
     expect(out()).toMatch(/learned from in distill step 1/);
     expect(await cli('lineage', 'ffff0123')).toBe(1);
-    expect(err()).toContain("no run knows weights or an episode named 'ffff0123'");
+    expect(err()).toContain("no run knows weights, an episode or a prompt named 'ffff0123'");
+  });
+
+  it('lineage goes from a prompt forward to its episodes, batches and weights', async () => {
+    await cli('quickstart', '--recipe', 'micro', '--json');
+    here.out.length = 0;
+    expect(await cli('lineage', 'search/train/1-hop/0')).toBe(0);
+    expect(out()).toMatch(/^prompt search\/train\/1-hop\/0 \(search\): \d+ episodes, \d+ batches$/m);
+    expect(out()).toMatch(/episode distill\.e0 +distill step 1 \(train\) .*distill step 1 → weights aaaa-distill/);
+    expect(out()).toMatch(/has a part in distill \(through batch\): aaaa-distill/);
+    here.out.length = 0;
+    expect(await cli('lineage', 'search/train/1-hop/0', '--full', '--json')).toBe(0);
+    expect(JSON.parse(out())).toMatchObject({ prompt: { task: 'search/train/1-hop/0', domain: 'search' } });
+  });
+
+  it('gc says what would go, removes only that, and only what is old enough', async () => {
+    await cli('quickstart', '--recipe', 'micro', '--json');
+    const root = join(here.home, 'blobs');
+    const blobs = await openDirectoryBlobs(root);
+    const [old, young] = [await blobs.put(new Uint8Array([1])), await blobs.put(new Uint8Array([2]))];
+    for (const file of readdirSync(root, { recursive: true, withFileTypes: true })) {
+      if (file.isFile() && file.name !== young.sha256) utimesSync(join(file.parentPath, file.name), 0, 0);
+    }
+    here.out.length = 0;
+    expect(await cli('gc', '--dry-run')).toBe(0);
+    expect(out()).toMatch(/^goes +1 blob of 1 B, reached by nothing$/m);
+    expect(out()).toMatch(/^stays +1 blob of 1 B, reached by nothing but too young$/m);
+    expect(out()).toContain('dry run: 1 blob of 1 B would go, nothing was removed');
+    expect(await blobs.has(old)).toBe(true);
+    expect(await cli('gc')).toBe(0);
+    expect(out()).toContain('removed: 1 blob of 1 B');
+    expect([await blobs.has(old), await blobs.has(young)]).toEqual([false, true]);
+    here.out.length = 0;
+    expect(await cli('lineage', 'distill.e0')).toBe(0);
+    expect(await cli('gc', '--older-than', '1m')).toBe(1);
+    expect(err()).toContain('--older-than: from 1h in this store');
   });
 
   it('verify audits the ledger and the blobs', async () => {

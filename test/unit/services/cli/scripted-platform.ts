@@ -14,6 +14,7 @@ import type { EventLog } from '../../../../core/ports.js';
 import type { Recipe } from '../../../../core/recipe/recipe.js';
 import { BlobRef, Event } from '../../../../proto/gen/stemma/v1/events.js';
 import type { DeepPartial } from '../../../../proto/gen/stemma/v1/events.js';
+import { openDirectorySweep } from '../../../../services/adapters/blob/directory-sweep.js';
 import { openDirectoryBlobs } from '../../../../services/adapters/blob/directory.js';
 import { openEmbeddedLogs } from '../../../../services/adapters/log/embedded.js';
 import type { CliDeps } from '../../../../services/cli/deps.js';
@@ -87,6 +88,11 @@ function doorsOf(scripted: Scripted): Doors {
     openCluster: notScripted, openRole: notScripted,
     openPlatform: () => openPlatform(scripted),
     openStores: () => openStores(scripted.home),
+    async openCollection() {
+      const stores = await openStores(scripted.home);
+      const sweep = await openDirectorySweep(join(scripted.home, 'blobs'));
+      return { logs: [stores.logs], blobs: stores.blobs, sweep, close: async () => { await sweep.close(); await stores.close(); } };
+    },
     connect: async () => {
       if (!scripted.isUp) throw new StemmaError('gateway', 'UNAVAILABLE', 'no platform is running', 'Start one.');
       return controlsOf(scripted, () => Promise.resolve());
