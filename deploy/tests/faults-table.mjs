@@ -88,7 +88,7 @@ verified from outside (process gone, state T in /proc, the shim's or the proxy's
 - **lost**: an append was acknowledged to its caller, and the log lacks the event or has another payload. Attempts without an answer are unknown and claim nothing.
 - **duplicated**: an episode or dataset row trained on twice, a step, batch, end, request or dataset that counts twice.
 - **mislabelled**: a batch whose tokens, log-probabilities, reward (recomputed by the environment from the recorded turns), domain, weights, teacher or reference scores are not this episode's.
-- besides: ledger clean, every blob there, \`stemma replay\` IDENTICAL (R1), final weights those of the undisturbed run (R2). A trial that does not finish has an unknown outcome, never a good one.
+- besides: ledger clean, every blob there, \`stemma replay\` IDENTICAL (R1), final weights those of the undisturbed run (R2). A trial that does not finish has an unknown outcome, never a good one. A fault whose turn comes when the run is over is not counted.
 
 **Power cut.** kill -9 keeps the page cache, so a missing fsync shows only when the power goes. A preloaded shim (\`test/faults/shim\`) keeps beside each file its content at its last fsync, and each
 name at its directory's last fsync; after the kill the files return to that. Full disks, failing fsyncs (after which the pages count as clean and are lost, as on Linux) and a skewed
