@@ -3,7 +3,8 @@
  * and each name must lead to the one that the recipe routes to: mislabelled data trains silently.
  */
 import type { BatchClosed, ModelState } from '../../proto/gen/stemma/v1/events.js';
-import type { Recipe, StageRecipe } from '../recipe/recipe.js';
+import { asynchronyOf, type Recipe, type StageRecipe } from '../recipe/recipe.js';
+import { stalenessOf, versionsBefore } from '../stage/staleness.js';
 import type { StageFacts } from './facts.js';
 import { episodeFinding, runFinding, stageFinding, type Finding } from './finding.js';
 import { isDatasetRow } from './ledger-batches.js';
@@ -81,7 +82,9 @@ function stageModels(audit: Audit, stage: StageRecipe, facts: StageFacts): Findi
   return [
     ...requests,
     ...episodes.flatMap(({ episode, domain }) => scorerFindings(audit, stage, episode, domain)),
-    ...facts.closed.flatMap((batch) => [...teacherFindings(audit, stage, batch), ...memberFindings(audit, stage, batch)]),
+    ...facts.closed.flatMap((batch) => [
+      ...teacherFindings(audit, stage, batch), ...memberFindings(audit, stage, batch), ...stalenessFindings(audit, stage, { batch, facts }),
+    ]),
   ];
 }
 
@@ -128,6 +131,19 @@ function memberFindings(audit: Audit, stage: StageRecipe, batch: BatchClosed): F
     ];
   });
   return [...unknown, ...members];
+}
+
+/** No turn of a member was sampled by older weights than the stage allows; in a synchronous one none but those it trains. */
+function stalenessFindings({ view }: Audit, stage: StageRecipe, { batch, facts }: { readonly batch: BatchClosed; readonly facts: StageFacts }): Finding[] {
+  const parent = view.run.stages.get(stage.id)?.started.parent?.weightsHash;
+  const bound = asynchronyOf(stage)?.maxStaleness ?? 0;
+  if (parent === undefined) return [];
+  const versions = versionsBefore(batch.step, parent, facts.committed);
+  return batch.members.filter(({ member }) => !isDatasetRow(member)).flatMap(({ member }) => {
+    const staleness = stalenessOf(batch.step, view.episodes.get(member)?.sampledBy ?? [], versions);
+    return staleness <= bound ? [] : [stageFinding(stage.id, `batchClosed ${batch.step}`,
+      `episode ${member} in the batch of step ${batch.step} of ${stage.id} was sampled by weights ${staleness} steps old; ${bound} are allowed`)];
+  });
 }
 
 function otherDomain({ view }: Audit, stage: StageRecipe, batch: BatchClosed, { member, domain }: { readonly member: string; readonly domain: string }): Finding[] {

@@ -71,6 +71,16 @@ interface StageCommon {
   readonly evaluate: boolean;
 }
 
+/** Rollouts run ahead of the learner (docs/decisions/asynchronous.md). Without it a stage is synchronous: each sample is of the weights it trains. */
+export interface Asynchrony {
+  /** Steps that the weights behind a turn may lag behind those its sample trains, at most. */
+  readonly maxStaleness: number;
+  /** What keeps the bound: no step is asked for before its samples can keep it. */
+  readonly onStale: 'wait';
+  /** When an episode in flight takes new weights. */
+  readonly inFlight: 'between-turns';
+}
+
 export type DatasetRecipe =
   | {
       /** Expert trajectories made by code, in shares by domain. */
@@ -105,6 +115,7 @@ export interface RlStageRecipe extends StageCommon {
   readonly kind: 'rl';
   readonly domain: Domain;
   readonly variant: string;
+  readonly asynchronous?: Asynchrony | undefined;
   readonly tasks:
     | { readonly source: 'split' }
     /** Near misses of the initial model: wrong outcome, at least the share minRubrics of the rubrics; reused across rounds. */
@@ -132,6 +143,7 @@ export interface RlStageRecipe extends StageCommon {
 
 export interface DistillStageRecipe extends StageCommon {
   readonly kind: 'distill';
+  readonly asynchronous?: Asynchrony | undefined;
   readonly promptsPerDomain: number;
   readonly minMembersPerDomain: number;
   readonly variants: { readonly [D in Domain]?: string };
@@ -140,3 +152,8 @@ export interface DistillStageRecipe extends StageCommon {
 }
 
 export type StageRecipe = SftStageRecipe | RlStageRecipe | DistillStageRecipe;
+
+/** Undefined where the stage is synchronous, as SFT always is. */
+export function asynchronyOf(stage: StageRecipe | undefined): Asynchrony | undefined {
+  return stage === undefined || stage.kind === 'sft' ? undefined : stage.asynchronous;
+}

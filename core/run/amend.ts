@@ -3,7 +3,7 @@ import type { SettingAmended } from '../../proto/gen/stemma/v1/events.js';
 import type { Recipe, StageRecipe } from '../recipe/recipe.js';
 
 /** Settings that fix what was already planned or built: an amendment cannot change these. */
-const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate']);
+const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate', 'asynchronous']);
 
 /** The stage's recipe as it holds at `step`: amendments in stream order, later ones win. */
 export function stageAt<S extends StageRecipe>(stage: S, step: number, amendments: readonly SettingAmended[]): S {

@@ -2,6 +2,7 @@
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
 import type { RunLogs } from '../../core/ports.js';
+import { asynchronyOf } from '../../core/recipe/recipe.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, type RunState } from '../../core/run/run.js';
 import { lastClosed, stageFold } from '../../core/stage/stage.js';
@@ -68,7 +69,7 @@ async function finishStage(context: RunContext, ref: StageRef): Promise<void> {
   });
 }
 
-/** Steps that may be in the making when an amendment arrives: the closed one and the one being closed. */
+/** Steps that may be in the making when an amendment arrives: the closed one and the one being closed; besides these, those asked for ahead. */
 const STEPS_IN_FLIGHT = 2;
 
 async function recordControl(context: RunContext, fact: ControlFact): Promise<{ effectiveStep: number }> {
@@ -90,11 +91,12 @@ async function amend(context: RunContext, fact: ControlFact, state: RunState): P
   if (known) return { effectiveStep: known.fromStep };
   const stageId = fact.stage ?? '';
   const path = fact.path ?? '';
-  const problem = amendmentProblem(context.recipe.stages.find((s) => s.id === stageId), path, fact.value);
+  const recipe = context.recipe.stages.find((s) => s.id === stageId);
+  const problem = amendmentProblem(recipe, path, fact.value);
   if (problem) throw new StemmaError('gateway', 'INVALID', `cannot amend ${stageId} ${path}: ${problem}`, 'Correct the amendment and send it again.');
   parseRecipeValue(amendedRecipe(context.recipe, stageId, path, fact.value), `the amendment of ${stageId} ${path}`);
   const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
-  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT : 1;
+  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT + (asynchronyOf(recipe)?.maxStaleness ?? 0) : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
     value: { updateId: fact.updateId, by: fact.by, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },

@@ -6,7 +6,7 @@ import type { TrainerState } from '../../core/ports.js';
 import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
 import { episodesAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
-import { episodeStats } from '../training/episode-stats.js';
+import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
 import { needRollouts, requestRound, type Finished } from '../training/requests.js';
 import type { EpisodeScoring, TeacherScoring } from '../training/scoring.js';
@@ -26,8 +26,8 @@ export async function advanceDistill(deps: DistillerDeps, ref: StageRef, standin
     const recipe = session.recipe as DistillStageRecipe;
     return takeSteps(deps, session, {
       steps: recipe.steps, standing,
-      request: async (state) => requestPrompts(session, {
-        step: state.step + 1, policy: await policyOf(deps, session, state), round: 0,
+      request: async (state, step) => requestPrompts(session, {
+        step, policy: await policyOf(deps, session, state), round: 0,
         wanted: routedDomains(session).map((domain) => ({ domain, count: recipe.promptsPerDomain })),
       }),
       tryStep: (state, episodes) => tryStep(deps, session, { state, episodes }),
@@ -55,7 +55,7 @@ async function tryStep(deps: DistillerDeps, session: StageSession, work: StepWor
     const more = await closeOrReplace(deps, session, { state: work.state, finished, scores });
     if (more) return work.episodes.arrive ? tryStep(deps, session, work) : more;
   }
-  return commitStep(deps, session, work.state, episodeStats(finished, true));
+  return commitStep(deps, session, work.state, [...episodeStats(finished, true), ...stalenessStats(session, step, finished)]);
 }
 
 interface ScoredDomain {
@@ -132,7 +132,7 @@ async function recordDistillBatch(deps: DistillerDeps, session: StageSession, cl
   });
   await recordBatch(deps, session, {
     step: closing.state.step + 1, recipe: closing.recipe, closed: closeDistillBatch(members, closing.recipe),
-    policyWeightsHashes: [closing.state.weightsHash], teacherWeightsHashes: teachers,
+    policyWeightsHashes: sampledBy(closing.scored), teacherWeightsHashes: teachers,
     dropped: closing.usable.filter((e) => !closing.scored.includes(e)).map((e) => ({ episode: e.request.episode, reason: 'score-failed' })),
   });
 }

@@ -10,7 +10,7 @@ import type { RlStageRecipe } from '../../core/recipe/recipe.js';
 import { groupOutcomes, isInformative, selectGroups, type Group } from '../../core/stage/groups.js';
 import { promptsAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
-import { episodeStats } from '../training/episode-stats.js';
+import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
 import { needRollouts, requestRound, type Finished } from '../training/requests.js';
 import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/scoring.js';
@@ -33,9 +33,9 @@ export async function advanceRl(deps: LearnerDeps, ref: StageRef, standing = fal
     if (!isTaskList(hardSet)) return hardSet;
     return takeSteps(deps, session, {
       steps: recipe.steps, standing,
-      request: async (state) => requestGroups(session, {
-        step: state.step + 1, round: 0, policy: await policyOf(deps, session, state), hardSet,
-        prompts: firstRoundPrompts(session.recipeAt(recipe, state.step + 1)),
+      request: async (state, step) => requestGroups(session, {
+        step, round: 0, policy: await policyOf(deps, session, state), hardSet,
+        prompts: firstRoundPrompts(session.recipeAt(recipe, step)),
       }),
       tryStep: (state, episodes) => tryStep(deps, session, { state, hardSet, episodes }),
     });
@@ -57,7 +57,7 @@ async function tryStep(deps: LearnerDeps, session: StageSession, work: StepWork)
     const more = await closeOrAskForMore(deps, session, { ...work, finished });
     if (more) return work.episodes.arrive ? tryStep(deps, session, work) : more;
   }
-  return commitStep(deps, session, work.state, episodeStats(finished, false));
+  return commitStep(deps, session, work.state, [...episodeStats(finished, false), ...stalenessStats(session, step, finished)]);
 }
 
 /** Over-sampled where groups are filtered, so that one round is mostly enough. */
@@ -87,7 +87,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
   }
   const members = await groupMembers(deps, session, recipe, { step, groups: selection.groups });
   await recordBatch(deps, session, {
-    step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: [work.state.weightsHash], teacherWeightsHashes: {},
+    step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: sampledBy(selection.groups.flatMap((group) => group.members)), teacherWeightsHashes: {},
     dropped: selection.dropped,
   });
   return undefined;

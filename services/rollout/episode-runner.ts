@@ -18,7 +18,7 @@ import type { Chat } from '../runtime/chat.js';
 import type { ClaimedStream } from '../runtime/claimed-stream.js';
 import { deriveSeed } from '../runtime/seed.js';
 import type { RolloutMetrics } from './metrics.js';
-import type { PatientSampler } from './patient-sampler.js';
+import type { TurnSampler } from './turn-sampler.js';
 
 export interface EpisodeWork {
   readonly stage: string;
@@ -29,7 +29,7 @@ export interface EpisodeWork {
   readonly budget: Budget;
   readonly rewards: Rewards;
   readonly chat: Chat;
-  readonly sampler: PatientSampler;
+  readonly sampler: TurnSampler;
   readonly metrics: RolloutMetrics;
   /** Called after each turn. */
   readonly progressed: () => void;
@@ -109,7 +109,7 @@ class EpisodeRun {
     const { round, request, chat, sampler, metrics } = this.work;
     const startedMs = performance.now();
     const sampled = await sampler.sample({
-      weightsHash: round.weightsHash, tokens: prefix, maxNewTokens, stopTokenIds: chat.stopTokenIds,
+      tokens: prefix, maxNewTokens, stopTokenIds: chat.stopTokenIds,
       // Never from attempt, claim or run: an episode taken up again samples the same tokens.
       seed: deriveSeed([request.seed, turn]),
       greedy: round.greedy, temperature: round.greedy ? 1 : round.temperature, bannedTokenIds: chat.bannedTokenIds,

@@ -1,7 +1,8 @@
-/** What a stage asks for now: the training rounds of the step that is not committed yet, read on from the last look. */
+/** What a stage asks for now: the training rounds of steps that are not committed yet, read on from the last look, and its newest weights. */
 import { openFold, type Fold } from '../../core/log/fold.js';
 import { stageStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
+import type { NewestWeights } from '../../core/stage/staleness.js';
 import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { StageRef } from '../../workflows/activities.js';
 import { keepNewest } from './keep-newest.js';
@@ -10,8 +11,9 @@ const KEPT_STAGES = 8;
 
 export interface OpenRounds {
   readonly committed: number;
-  /** Of step committed + 1, in order. */
+  /** Of step committed + 1 and, where a stage asks ahead, of later ones; in the order requested. */
   readonly rounds: readonly EpisodesRequested[];
+  readonly newest: NewestWeights;
 }
 
 export interface OpenRoundsReader {
@@ -49,11 +51,26 @@ class StageReader {
 }
 
 const openRoundsFold: Fold<OpenRounds> = {
-  initial: () => ({ committed: 0, rounds: [] }),
+  initial: () => ({ committed: 0, rounds: [], newest: {} }),
   evolve(state, payload) {
-    if (payload.$case === 'stepCommitted' && payload.value.step === state.committed + 1) return { committed: payload.value.step, rounds: [] };
-    if (payload.$case !== 'episodesRequested' || payload.value.purpose !== 'train' || payload.value.step !== state.committed + 1) return state;
-    const known = state.rounds.some(({ round }) => round === payload.value.round);
-    return known ? state : { ...state, rounds: [...state.rounds, payload.value] };
+    switch (payload.$case) {
+      case 'stepCommitted': {
+        const { step, weightsHash } = payload.value;
+        if (step !== state.committed + 1) return state;
+        return { committed: step, rounds: state.rounds.filter((round) => round.step > step), newest: { ...state.newest, committed: weightsHash } };
+      }
+      case 'policyPublished': {
+        const { weightsHash, weights } = payload.value;
+        return { ...state, newest: { ...state.newest, published: { weightsHash, weights } } };
+      }
+      case 'episodesRequested': return withRound(state, payload.value);
+      default: return state;
+    }
   },
 };
+
+function withRound(state: OpenRounds, asked: EpisodesRequested): OpenRounds {
+  if (asked.purpose !== 'train' || asked.step <= state.committed) return state;
+  const known = state.rounds.some(({ step, round }) => step === asked.step && round === asked.round);
+  return known ? state : { ...state, rounds: [...state.rounds, asked] };
+}

@@ -11,8 +11,8 @@ import { retryUnavailable } from '../runtime/grpc.js';
 const LOADS_PER_SAMPLE = 3;
 
 export interface PatientSampler {
-  /** WEIGHTS_NOT_LOADED only where no blob names them; UNAVAILABLE or TIMEOUT when patience ended. */
-  sample(input: SampleInput): Promise<Sampled>;
+  /** WEIGHTS_NOT_LOADED only where no blob names them; UNAVAILABLE or TIMEOUT when patience ended. `blob`: of the weights asked for; by default the sampler's own. */
+  sample(input: SampleInput, blob?: BlobRef): Promise<Sampled>;
 }
 
 export interface Patience {
@@ -27,17 +27,17 @@ export function patientSampler(sampler: Sampler, weights: BlobRef | undefined, p
     loading.set(weightsHash, inFlight);
     return inFlight;
   };
-  const sampleLoading = async (input: SampleInput): Promise<Sampled> => {
+  const sampleLoading = async (input: SampleInput, blob: BlobRef | undefined): Promise<Sampled> => {
     for (let loads = 0; ; loads++) {
       try {
         return await sampler.sample(input);
       } catch (error) {
-        if (!isWeightsMissing(error) || weights === undefined || loads === LOADS_PER_SAMPLE) throw error;
-        await load(input.weightsHash, weights);
+        if (!isWeightsMissing(error) || blob === undefined || loads === LOADS_PER_SAMPLE) throw error;
+        await load(input.weightsHash, blob);
       }
     }
   };
-  return { sample: (input) => retryUnavailable(() => sampleLoading(input), patience) };
+  return { sample: (input, blob = weights) => retryUnavailable(() => sampleLoading(input, blob), patience) };
 }
 
 export function isWeightsMissing(error: unknown): boolean {

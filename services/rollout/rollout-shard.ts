@@ -7,6 +7,8 @@ import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../c
 import { StemmaError } from '../../core/errors.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog, Sampler } from '../../core/ports.js';
+import { asynchronyOf } from '../../core/recipe/recipe.js';
+import type { NewestWeights } from '../../core/stage/staleness.js';
 import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { RolloutActivities, Shard, ShardResult } from '../../workflows/activities.js';
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
@@ -14,10 +16,11 @@ import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
-import { isWeightsMissing, patientSampler, type PatientSampler } from './patient-sampler.js';
+import { isWeightsMissing, patientSampler } from './patient-sampler.js';
 import { createOpenRounds } from './open-rounds.js';
 import { createRequestedRounds } from './requested-round.js';
 import { standRollouts } from './stand-rollouts.js';
+import { sampleAsRequested, sampleWithNewest, type TurnSampler } from './turn-sampler.js';
 
 /** Longer than a supervised sidecar takes to come back, shorter than anyone waits before asking why. */
 const DEFAULT_PATIENCE_MS = 30_000;
@@ -51,7 +54,7 @@ export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
     async rolloutShard(shard) {
       const context = await deps.contexts.get(shard.run);
       const round = await rounds.get(context.log, shard);
-      return runShard(deps, shard, { context, round }, inTurn);
+      return runShard(deps, shard, { context, round, newest: async () => (await open.look(context.log, shard)).newest }, inTurn);
     },
   };
 }
@@ -71,6 +74,8 @@ function takingTurns(): InTurn {
 export interface ShardWork {
   readonly context: RolloutContext;
   readonly round: EpisodesRequested;
+  /** Of the stage, now. */
+  readonly newest: () => Promise<NewestWeights>;
 }
 
 interface Started {
@@ -85,7 +90,8 @@ async function runShard(deps: RolloutDeps, shard: Shard, work: ShardWork, inTurn
 }
 
 /** Resolves when the first turns are asked for. */
-async function startEpisodes(deps: RolloutDeps, shard: Shard, { context, round }: ShardWork): Promise<Started> {
+async function startEpisodes(deps: RolloutDeps, shard: Shard, work: ShardWork): Promise<Started> {
+  const { context, round } = work;
   const requests = round.episodes.slice(shard.from, shard.to);
   const owed = await unfinished(context.log, shard.run, requests);
   const streams = await claimStreams(
@@ -93,11 +99,14 @@ async function startEpisodes(deps: RolloutDeps, shard: Shard, { context, round }
     owed.map(({ episode }) => ({ stream: episodeStream(shard.run, episode), role: 'rollout' as const, holder: deps.holder, run: shard.run })),
     episodeFold,
   );
-  const sampler = patientSampler(deps.sampler, round.weights, {
+  const patient = patientSampler(deps.sampler, round.weights, {
     withinMs: deps.samplerPatienceMs ?? DEFAULT_PATIENCE_MS,
     onRetry: (error) => deps.logger.warn({ run: shard.run, stage: shard.stage, code: error.code }, `waiting for the sampler: ${error.message}`),
   });
-  const running = owed.map((request, index) => runOne(deps, shard, { context, round, request, stream: streams[index]!, sampler }));
+  const stage = context.recipe.stages.find(({ id }) => id === shard.stage);
+  const ahead = round.purpose === 'train' && asynchronyOf(stage) !== undefined;
+  const sampler = ahead ? sampleWithNewest(patient, round, work.newest) : sampleAsRequested(patient, round);
+  const running = owed.map((request, index) => runOne(deps, shard, { ...work, request, stream: streams[index]!, sampler }));
   for (const episode of running) episode.catch(() => undefined); // Looked at by the caller.
   return { requests: requests.length, running };
 }
@@ -110,7 +119,7 @@ async function unfinished(log: EventLog, run: string, requests: readonly Episode
 interface EpisodeOfShard extends ShardWork {
   readonly request: EpisodeRequest;
   readonly stream: ClaimedStream<EpisodeState>;
-  readonly sampler: PatientSampler;
+  readonly sampler: TurnSampler;
 }
 
 async function runOne(deps: RolloutDeps, shard: Shard, { context, round, request, stream, sampler }: EpisodeOfShard): Promise<EndStatus | 'lost'> {

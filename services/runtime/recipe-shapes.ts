@@ -60,6 +60,13 @@ const packing = z.strictObject({ rowTokens: positiveInt, rowsPerMicroBatch: posi
 const stageCommon = { id: name, init: text, steps: positiveInt, optimizer, packing, evaluate: z.boolean() };
 const aggregation = z.enum(['seq-mean-token-mean', 'token-mean']);
 
+/** Only what works is accepted; the rest is refused aloud. */
+const asynchronous = z.strictObject({
+  maxStaleness: z.int().min(1, 'expected ≥ 1: leave `asynchronous` out for synchronous training').max(8, 'expected ≤ 8: each is a round in flight'),
+  onStale: z.literal('wait', { error: "expected 'wait'; 'weight' and 'drop' are not built yet" }).default('wait'),
+  inFlight: z.literal('between-turns', { error: "expected 'between-turns'; 'inside-turn' is not built yet: weights change only between turns" }).default('between-turns'),
+});
+
 const dataset = z.discriminatedUnion('source', [
   z.strictObject({ source: z.literal('demonstrations'), rows: positiveInt, mixture: someDomains(share), variants: someDomains(text), style: text }),
   z.strictObject({
@@ -72,6 +79,7 @@ const sftStage = z.strictObject({ kind: z.literal('sft'), ...stageCommon, datase
 
 const rlStage = z.strictObject({
   kind: z.literal('rl'), ...stageCommon, domain, variant: text,
+  asynchronous: asynchronous.optional(),
   tasks: z.discriminatedUnion('source', [
     z.strictObject({ source: z.literal('split') }),
     z.strictObject({ source: z.literal('hard-set'), size: positiveInt, candidates: positiveInt, samplesPerTask: positiveInt, minRubrics: share }),
@@ -97,6 +105,7 @@ const rlStage = z.strictObject({
 
 const distillStage = z.strictObject({
   kind: z.literal('distill'), ...stageCommon,
+  asynchronous: asynchronous.optional(),
   promptsPerDomain: positiveInt,
   minMembersPerDomain: positiveInt,
   variants: someDomains(text),

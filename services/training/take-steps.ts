@@ -1,8 +1,10 @@
 /**
  * The steps of a stage that learns from rollouts: request, learn, request the next. Without standing rollouts it returns with what
- * it requested; with them it waits and goes on, until a boundary.
+ * it requested; with them it waits and goes on, until a boundary, and an asynchronous stage requests ahead of what it learns.
  */
 import type { TrainerState } from '../../core/ports.js';
+import { asynchronyOf } from '../../core/recipe/recipe.js';
+import { stepsToRequest } from '../../core/stage/staleness.js';
 import type { StageNeeds } from '../../workflows/activities.js';
 import { activityBoundary } from './boundary.js';
 import { publishResult } from './learn-step.js';
@@ -13,8 +15,8 @@ import { StepEpisodes } from './step-episodes.js';
 export interface Stepping {
   readonly steps: number;
   readonly standing: boolean;
-  /** Records the first request of the step after `state`. */
-  readonly request: (state: TrainerState) => Promise<StageNeeds>;
+  /** Records the first request of `step`, to be sampled with the weights of `state` or newer ones. */
+  readonly request: (state: TrainerState, step: number) => Promise<StageNeeds>;
   /** The step after `state`, or the rollouts it waits for. */
   readonly tryStep: (state: TrainerState, episodes: StepEpisodes) => Promise<TrainerState | StageNeeds>;
 }
@@ -25,10 +27,11 @@ export async function takeSteps(deps: TrainingDeps, session: StageSession, stepp
   const episodes = new StepEpisodes(session.context.log, session.ref.run,
     standing ? { check: trainerIsReady, signal: deps.cancellation(), nowMs: deps.nowMs } : undefined);
   const atBoundary = activityBoundary(deps, session);
+  const ahead = standing ? asynchronyOf(session.recipe)?.maxStaleness ?? 0 : 0;
   let state = await trainerIsReady();
   while (state.step < steps) {
-    if (!session.stage.state.requests.has(state.step + 1)) {
-      const needs = await stepping.request(state);
+    for (const step of stepsToRequest({ committed: state.step, steps, ahead }, (asked) => session.stage.state.requests.has(asked))) {
+      const needs = await stepping.request(state, step);
       if (!standing) return needs;
     }
     const next = await stepping.tryStep(state, episodes);

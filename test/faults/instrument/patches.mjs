@@ -16,8 +16,8 @@ export const PATCHES = {
     { file: KAFKA, find: 'export class KafkaLog {', replace: `${IMPORTS}export class KafkaLog {` },
     { file: KAFKA, find: 'async append(events) {', replace: `async append(events) { ${observed('this.appendToKafka(again)')} }\n    async appendToKafka(events) {` },
     {
-      file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input), patience)',
-      replace: 'retryUnavailable(() => sampleLoading(input), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
+      file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input, blob), patience)',
+      replace: 'retryUnavailable(() => sampleLoading(input, blob), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
     },
   ],
   proxied: [
