@@ -10,8 +10,8 @@ import { parse, stringify } from 'yaml';
 import { episodeFold } from '../../core/episode/episode.js';
 import { episodeStream, runStream, stageStream } from '../../core/log/keys.js';
 import type { StoredEvent } from '../../core/ports.js';
+import { stageFactsFold } from '../../core/projection/facts.js';
 import { runFold } from '../../core/run/run.js';
-import { stageFold } from '../../core/stage/stage.js';
 import { stalenessOf, versionsBefore } from '../../core/stage/staleness.js';
 import { openEmbeddedLogs } from '../../services/adapters/log/embedded.js';
 import { readFold } from '../../services/runtime/record-fact.js';
@@ -94,9 +94,9 @@ async function measured(id: string): Promise<Measured> {
     const log = await logs.open(RUN, 'read');
     const { state: run } = await readFold(log, runStream(RUN), runFold);
     const stored = await log.readStream(stageStream(RUN, id));
-    const { state: stage } = await readFold(log, stageStream(RUN, id), stageFold);
+    const { state: stage } = await readFold(log, stageStream(RUN, id), stageFactsFold);
     const parent = run.stages.get(id)?.started.parent?.weightsHash ?? '';
-    const staleness = await Promise.all([...stage.closed.values()].flatMap(({ step, members }) => members.map(async ({ member }) => {
+    const staleness = await Promise.all(stage.closed.flatMap(({ step, members }) => members.map(async ({ member }) => {
       const { state } = await readFold(log, episodeStream(RUN, member), episodeFold);
       return stalenessOf(step, state.turns.map(({ weightsHash }) => weightsHash), versionsBefore(step, parent, stage.committed));
     })));
