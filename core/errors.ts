@@ -11,6 +11,8 @@ export type Boundary = (typeof BOUNDARIES)[number];
 export const ERROR_CODES = [
   // retriable: the same call may succeed later
   'UNAVAILABLE', 'TIMEOUT', 'WEIGHTS_NOT_LOADED', 'WRONG_PARENT', 'CLAIM_LOST',
+  // nobody classified it: may be a passing one, so a bounded number of tries (services/runtime/activity-errors.ts)
+  'INTERNAL',
   // final: the caller or a person must change something
   'INVALID', 'NOT_FOUND', 'CORRUPT', 'HASH_MISMATCH', 'DISK_FULL', 'LOCKED', 'UNSUPPORTED', 'DIVERGED', 'EXHAUSTED',
 ] as const;
@@ -20,8 +22,8 @@ const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNAVAILABLE', 'TIMEOUT', 'WEIGHTS_NOT_LOADED', 'WRONG_PARENT', 'CLAIM_LOST',
 ]);
 
-/** Final for whoever asked, but a person can mend it while the work is tried again: a run waits instead of ending. */
-const MENDABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DISK_FULL']);
+/** Of a blob that may come back from a copy. */
+const MISSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'CORRUPT']);
 
 export class StemmaError extends Error {
   readonly boundary: Boundary;
@@ -42,7 +44,8 @@ export class StemmaError extends Error {
     return RETRIABLE.has(this.code);
   }
 
+  /** Final for whoever asked, but a person can mend it while the work is tried again: a run waits instead of ending. */
   get mendable(): boolean {
-    return MENDABLE.has(this.code);
+    return this.code === 'DISK_FULL' || (this.boundary === 'blob' && MISSING.has(this.code));
   }
 }

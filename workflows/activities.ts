@@ -93,7 +93,14 @@ export interface RunActivities {
   recordControl(fact: ControlFact): Promise<{ readonly effectiveStep: number }>;
   finishRun(run: string): Promise<{ readonly weightsHash: string }>;
   stopRun(run: string, reason: string): Promise<void>;
-  failRun(run: string, message: string): Promise<void>;
+  /** `cause` is absent in histories of earlier versions. */
+  failRun(run: string, message: string, cause?: FailureCause): Promise<void>;
+}
+
+/** What failed: an error's code and the boundary it crossed (core/errors.ts), or what Temporal calls it. */
+export interface FailureCause {
+  readonly code: string;
+  readonly boundary: string;
 }
 
 /** Task queue `stemma-learner`. */

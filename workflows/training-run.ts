@@ -6,7 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import {
   CancellationScope, ContinueAsNew, allHandlersFinished, condition, continueAsNew, isCancellation, setCurrentDetails, startChild, workflowInfo,
 } from '@temporalio/workflow';
-import type { RunInput, RunPlan, StagePlan } from './activities.js';
+import type { FailureCause, RunInput, RunPlan, StagePlan } from './activities.js';
 import { describeInSearch } from './attributes.js';
 import { rootCause } from './failure.js';
 import { learner, run as activities } from './proxies.js';
@@ -104,18 +104,18 @@ async function stopped(state: RunState, reason: string): Promise<RunOutcome> {
 async function ended(state: RunState, error: unknown): Promise<never> {
   if (error instanceof ContinueAsNew) throw error;
   return CancellationScope.nonCancellable(async () => {
-    const { type, message } = rootCause(error);
+    const { type, boundary, message } = rootCause(error);
     // A fact that cannot be recorded must not hide the error itself; start-runs.ts reports a failed workflow of an unfinished run.
     if (isCancellation(error)) await stopped(state, 'cancelled').catch(() => undefined);
-    else await failed(state, message).catch(() => undefined);
+    else await failed(state, message, { code: type, boundary }).catch(() => undefined);
     await condition(allHandlersFinished);
-    throw isCancellation(error) ? error : ApplicationFailure.nonRetryable(message, type);
+    throw isCancellation(error) ? error : ApplicationFailure.nonRetryable(message, type, { boundary });
   });
 }
 
-async function failed(state: RunState, message: string): Promise<void> {
+async function failed(state: RunState, message: string, cause: FailureCause): Promise<void> {
   setStatus(state, 'failed');
-  if (state.plan) await activities.failRun(state.run, message);
+  if (state.plan) await activities.failRun(state.run, message, cause);
 }
 
 function setStatus(state: RunState, status: RunStatus): void {

@@ -1,4 +1,4 @@
-/** RL: group advantages broadcast over generated tokens, clipped policy gradient with k3 KL and entropy (algorithms.md §B). */
+/** RL: group advantages broadcast over generated tokens, clipped policy gradient with k3 KL and entropy (docs/algorithms.md). */
 import { asymmetricAdvantages } from '../advantage/asymmetric.js';
 import { grpoAdvantages } from '../advantage/grpo.js';
 import { packF32 } from '../log/bytes.js';

@@ -19,6 +19,15 @@ export interface RunView {
   readonly episodes: ReadonlyMap<string, EpisodeFacts>;
   /** By stream: acknowledged events that are missing. */
   readonly gaps: ReadonlyMap<string, readonly SeqGap[]>;
+  /** Events that changed nothing, of all streams that were ever in the view. */
+  readonly ignored: Ignored;
+}
+
+export interface Ignored {
+  /** Of a claim that was no longer current. */
+  readonly zombies: number;
+  /** Delivered again. */
+  readonly duplicates: number;
 }
 
 /** A view that grows with a tail. Events are not kept, only what was folded from them. */
@@ -42,6 +51,7 @@ export function runViewFeed(stageFold: Fold<StageFacts> = stageFactsFold): RunVi
   const stages = foldsOf(stageFold);
   const episodes = foldsOf(episodeFactsFold);
   const byKind = { run, stage: stages, episode: episodes };
+  let forgotten: Ignored = { zombies: 0, duplicates: 0 };
   return {
     add(events) {
       for (const { event, position } of events) {
@@ -60,10 +70,16 @@ export function runViewFeed(stageFold: Fold<StageFacts> = stageFactsFold): RunVi
         get requests() {
           return (requests ??= requestsByEpisode(ordered));
         },
+        get ignored() {
+          return [run, stages, episodes].map(ignoredBy).reduce(addIgnored, forgotten);
+        },
         gaps: new Map([...gapsOf('run', run), ...gapsOf('stage', stages), ...gapsOf('episode', episodes)]),
       };
     },
-    forgetEpisodes: () => episodes.open.clear(),
+    forgetEpisodes() {
+      forgotten = addIgnored(forgotten, ignoredBy(episodes));
+      episodes.open.clear();
+    },
   };
 }
 
@@ -101,6 +117,14 @@ function openedFold(folds: Folds<unknown>, id: string): Pick<OpenFold<unknown>, 
 
 function statesOf<S>(folds: Folds<S>): Map<string, S> {
   return new Map([...folds.open].map(([id, { state }]) => [id, state]));
+}
+
+function ignoredBy(folds: { readonly open: ReadonlyMap<string, Ignored> }): Ignored {
+  return [...folds.open.values()].reduce<Ignored>(addIgnored, { zombies: 0, duplicates: 0 });
+}
+
+function addIgnored(a: Ignored, b: Ignored): Ignored {
+  return { zombies: a.zombies + b.zombies, duplicates: a.duplicates + b.duplicates };
 }
 
 function gapsOf<S>(kind: string, folds: Folds<S>): [string, readonly SeqGap[]][] {

@@ -31,7 +31,7 @@ export interface Budget {
 }
 
 export interface Rewards {
-  /** algorithms.md §A.5.1: w_c·correct − min(c_eff, α·max(0, rounds−K)) − min(c_rep, β·repeats in window W) + w_f·format. */
+  /** w_c·correct − min(c_eff, α·max(0, rounds−K)) − min(c_rep, β·repeats in window W) + w_f·format. */
   readonly search: {
     readonly correct: number; readonly format: number;
     readonly freeRounds: number; readonly perExtraRound: number; readonly efficiencyCap: number;

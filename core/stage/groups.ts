@@ -16,7 +16,7 @@ export interface Group<O extends Outcome> {
   readonly members: readonly O[];
 }
 
-export type DropReason = 'too-few-valid' | 'uniform-group' | 'surplus';
+export type DropReason = 'too-few-valid' | 'uniform-group' | 'surplus' | 'score-failed';
 
 export interface Selection<O extends Outcome> {
   readonly groups: readonly Group<O>[];
@@ -42,7 +42,7 @@ export function isInformative<O extends Outcome>(group: Group<O>, metric: 'corre
 }
 
 /**
- * DAPO's dynamic sampling by index (algorithms.md §B.6): keep informative groups in request order, at most `wanted`.
+ * DAPO's dynamic sampling by index (docs/algorithms.md): keep informative groups in request order, at most `wanted`.
  * If none is informative, every valid group is kept, so that the step still exists (its advantages are 0).
  */
 export function selectGroups<O extends Outcome>(
@@ -57,4 +57,17 @@ export function selectGroups<O extends Outcome>(
     return g.members.map((m) => ({ episode: m.request.episode, reason }));
   });
   return { groups: [...chosen], dropped };
+}
+
+/** Members without a score leave their groups; a group of fewer than two has nothing to compare and leaves whole. */
+export function withoutUnscored<O extends Outcome>(groups: readonly Group<O>[], isScored: (member: O) => boolean): Selection<O> {
+  const scored = groups.map((group) => ({ ...group, members: group.members.filter(isScored) }));
+  const drop = (members: readonly O[], reason: DropReason): Selection<O>['dropped'] => members.map(({ request }) => ({ episode: request.episode, reason }));
+  return {
+    groups: scored.filter(({ members }) => members.length >= 2),
+    dropped: groups.flatMap((group, at) => [
+      ...drop(group.members.filter((member) => !isScored(member)), 'score-failed'),
+      ...drop(scored[at]!.members.length === 1 ? scored[at]!.members : [], 'too-few-valid'),
+    ]),
+  };
 }

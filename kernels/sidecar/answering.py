@@ -4,7 +4,7 @@ import traceback
 
 import grpc
 
-from .errors import REASON_METADATA_KEY, SidecarError
+from .errors import BOUNDARY_METADATA_KEY, REASON_METADATA_KEY, SidecarError
 from .logs import log
 
 
@@ -16,7 +16,8 @@ def answering(method):
         try:
             return method(self, request, context)
         except SidecarError as error:
-            context.set_trailing_metadata(((REASON_METADATA_KEY, error.reason),))
+            boundary = ((BOUNDARY_METADATA_KEY, error.boundary),) if error.boundary else ()
+            context.set_trailing_metadata(((REASON_METADATA_KEY, error.reason), *boundary))
             context.abort(error.status, str(error))
         except Exception as error:
             log("error", f"{method.__name__} failed", traceback=traceback.format_exc())

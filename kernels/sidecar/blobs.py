@@ -48,7 +48,7 @@ class BlobDirectory:
                 raise
             _sync_directory(folder)
         except OSError as error:
-            raise from_os_error(error, f"writing blob {sha256}") from error
+            raise from_os_error(error, f"writing blob {sha256}", "blob") from error
         return Ref(sha256, len(data))
 
     def get(self, ref) -> bytes:
@@ -65,13 +65,13 @@ class BlobDirectory:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise from_os_error(error, f"reading blob {sha256}") from error
+                raise from_os_error(error, f"reading blob {sha256}", "blob") from error
         else:
-            raise SidecarError("NOT_FOUND", f"blob {sha256} is not in the store")
+            raise SidecarError("NOT_FOUND", f"blob {sha256} is not in the store", "blob")
         if len(data) != ref.length and ref.length:
-            raise SidecarError("CORRUPT", f"blob {sha256} has {len(data)} bytes, its reference says {ref.length}")
+            raise SidecarError("CORRUPT", f"blob {sha256} has {len(data)} bytes, its reference says {ref.length}", "blob")
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise SidecarError("CORRUPT", f"the content of blob {sha256} does not hash to its name")
+            raise SidecarError("CORRUPT", f"the content of blob {sha256} does not hash to its name", "blob")
         return data
 
 

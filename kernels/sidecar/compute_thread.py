@@ -34,6 +34,14 @@ class ComputeThread:
         since = self._busy_since
         return self._busy_seconds + (time.perf_counter() - since if since is not None else 0.0)
 
+    @property
+    def waiting_jobs(self) -> int:
+        return self._jobs.qsize()
+
+    @property
+    def sampler(self) -> Sampler:
+        return self._sampler
+
     def run(self, job: Callable[[], Any]) -> Any:
         """Runs `job` on the compute thread and returns its result, or raises what it raised."""
         future: Future = Future()

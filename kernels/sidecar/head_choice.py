@@ -64,10 +64,7 @@ class HeadSelector:
         table = {str(v): self.choose(v, 2048, 64) for v in _TABLE_VOCABULARIES}
         log("info", "heads for SVA by vocabulary, at k = 64", device=self._device.type, heads=table)
 
-    def metrics(self) -> list[tuple[str, dict[str, str], float]]:
-        """Samples (name, labels, value) for an exporter: one counter a shape that has been used."""
-        return [
-            ("stemma_sva_head_micro_batches_total", {"implementation": name, "vocabulary": str(v), "top_k": str(k), "device": self._device.type}, float(n))
-            for (name, v, k), n in sorted(self._used.items())
-        ]
+    def used(self) -> list[tuple[str, int, int, int]]:
+        """(implementation, vocabulary, top k, micro-batches) of every shape that has been used. Safe from any thread."""
+        return sorted((*shape, n) for shape, n in list(self._used.items()))
 

@@ -27,6 +27,16 @@ class Sampler:
         self._models = models
         self._waiting: list[tuple[Model, Slot]] = []
         self._pools: dict[tuple[str, int], DecodePool] = {}
+        self.sampled_tokens = 0
+
+    @property
+    def active_slots(self) -> int:
+        """Safe from any thread, as are `waiting` and `sampled_tokens`; between two tokens they may be a step old."""
+        return sum(len(pool.slots) for pool in list(self._pools.values()))
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     @property
     def has_work(self) -> bool:
@@ -48,6 +58,7 @@ class Sampler:
         self._admit()
         for key, pool in list(self._pools.items()):
             if pool.slots:
+                self.sampled_tokens += len(pool.slots)
                 _deliver(pool.step())
             if not pool.slots:
                 del self._pools[key]
@@ -76,6 +87,7 @@ class Sampler:
                 pool = self._pools[key] = DecodePool(members[0][0], key[1])
             slots = [slot for _, slot in members]
             for group in passes([len(slot.prefix) for slot in slots]):
+                self.sampled_tokens += len(group)
                 _deliver(pool.admit([slots[i] for i in group]))
 
 

@@ -96,10 +96,14 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
     @answering
     def GetStatus(self, request, context):
         current = self._trainer.identity()
+        sampler = self._compute.sampler
         return trainer_pb2.GetStatusResponse(
             state_hash=current[0], weights_hash=current[1], fingerprint_json=self._fingerprint_json,
             busy_seconds=self._compute.busy_seconds, peak_memory_bytes=peak_memory_bytes(),
             loaded_weights_hashes=self._models.hashes(),
+            sampled_tokens=sampler.sampled_tokens, active_slots=sampler.active_slots, waiting_requests=sampler.waiting,
+            waiting_jobs=self._compute.waiting_jobs,
+            heads=[trainer_pb2.HeadUse(implementation=name, vocabulary=v, top_k=k, micro_batches=n) for name, v, k, n in self._trainer.heads.used()],
         )
 
 

@@ -13,6 +13,7 @@ import type { Logger } from '../runtime/logger.js';
 import { openLogs } from '../runtime/open-logs.js';
 import type { RunContexts } from '../runtime/run-context.js';
 import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
+import { registerSidecarMetrics } from '../runtime/sidecar-metrics.js';
 import type { SidecarProcess } from '../runtime/sidecar-process.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
 import { openTraining } from '../training/open-training.js';
@@ -47,20 +48,22 @@ export async function composeServices(options: ComposeOptions): Promise<Services
   const logs = await openLogs(config, options.logger);
   const base = await openServiceBase({ ...options, logs, service: 'all-in-one' });
   const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
+  const endSidecarMetrics = registerSidecarMetrics(options.registry, sidecar.address);
   const scoring = await openTeacherScoring(base, sidecar.address, { host: '127.0.0.1', port: 0 });
   const training = openTraining(base, { sidecarAddress: sidecar.address, scoringAddress: scoring.address, samplers: 'beside-trainer' });
   const rollout = openRollout(base, sidecar.address);
   const { deps } = training;
   return {
-    logs, sidecar, blobs: base.blobs, contexts: base.contexts, trainer: deps.trainer,
+    sidecar, logs: base.logs, blobs: base.blobs, contexts: base.contexts, trainer: deps.trainer,
     activities: {
       worker: createRunActivities({ ...base, stopwatch: deps.stopwatch }),
-      learner: createLearnerActivities({ ...deps, logs, code: await codeVersion(config.packageRoot) }),
+      learner: createLearnerActivities({ ...deps, logs: base.logs, code: await codeVersion(config.packageRoot) }),
       distiller: { advanceDistill: (ref, standing) => advanceDistill(deps, ref, standing) },
       rollout: rollout.activities,
     },
     async close() {
       for (const part of [training, scoring, rollout]) await part.close();
+      endSidecarMetrics();
       await sidecar.stop();
       await logs.close();
     },

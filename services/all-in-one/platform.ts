@@ -1,12 +1,12 @@
 /** One machine: Temporal, the sidecar and all services under one process, the single writer of the embedded log. */
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { StemmaError } from '../../core/errors.js';
 import { serveGateway } from '../gateway/server.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
 import { openDoor } from '../runtime/door-file.js';
 import { takeHome } from '../runtime/home-lock.js';
+import { grpcMetrics } from '../runtime/grpc-metrics.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
@@ -16,6 +16,7 @@ import { composeServices, type Services } from './compose.js';
 import { peakMemoryMiB } from './peak-memory.js';
 import { keepRunsStarted } from '../worker/keep-runs-started.js';
 import { assertSameMachine } from './same-machine.js';
+import { watchTrouble } from './trouble.js';
 import { createRunViews, followedRuns } from '../worker/run-views.js';
 
 const NAMESPACE = 'default';
@@ -38,10 +39,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const metrics = await serveMetrics({ registry, host: config.listenHost, port: config.ports.metrics });
     closers.push(() => metrics.close());
     onStart('workers');
+    const trouble = watchTrouble(options);
+    closers.push(async () => trouble.close());
     const workers = await startWorkers({
-      address: temporal.address, namespace: NAMESPACE, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
+      registry, address: temporal.address, namespace: NAMESPACE, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
       onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
-      onAttemptFailed: troubleReporter(options),
+      ...trouble,
       onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
     });
     closers.push(() => workers.stop());
@@ -49,7 +52,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => connection.close());
     const client = new Client({ connection, namespace: NAMESPACE });
     const controls = temporalControl(client);
-    const gateway = await serveGateway({ ...services, ...controls }, { host: config.listenHost, port: config.ports.gateway });
+    const gateway = await serveGateway({ ...services, ...controls }, { host: config.listenHost, port: config.ports.gateway, interceptors: [grpcMetrics(registry)] });
     closers.push(() => gateway.close());
     const keeper = keepRunsStarted({ client, logs: services.logs, runs: services.activities.worker, logger, onlyRun: options.onlyRun, onUnfinished: (run) => views.follow(run) });
     closers.push(() => keeper.stop());
@@ -64,17 +67,6 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     await close();
     throw error;
   }
-}
-
-/** Every failed attempt is a log line; one that waits for a person is said to them, once. */
-function troubleReporter({ logger, onTrouble }: PlatformOptions): (activity: string, error: unknown) => void {
-  const said = new Set<string>();
-  return (activity, error) => {
-    logger.warn({ activity, err: error }, 'an attempt failed');
-    if (!(error instanceof StemmaError) || !error.mendable || said.has(error.message)) return;
-    said.add(error.message);
-    onTrouble?.(`${error.message}. ${error.remedy}`);
-  };
 }
 
 interface Starting {

@@ -1,4 +1,4 @@
-/** The whole audit of a run: ledger, models, hashes, blobs (design.md §2). Reads only. */
+/** The whole audit of a run: ledger, models, hashes, blobs (docs/events.md). Reads only. */
 import type { BlobStore } from '../../core/ports.js';
 import { ledgerFindings } from '../../core/projection/ledger.js';
 import { modelFindings } from '../../core/projection/ledger-models.js';

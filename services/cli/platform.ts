@@ -6,6 +6,7 @@
  *   status, watch, …    ──▶ Stores    (read-only: works beside a writer and without one)
  *   replay, export      ──▶ Compute   (a sidecar of one's own)
  */
+import type { StemmaError } from '../../core/errors.js';
 import type { BlobStore, BlobSweep, RunLogs, Trainer } from '../../core/ports.js';
 import type { ControlFact, ForkInput } from '../../workflows/activities.js';
 import type { OpenRole, RoleOptions } from '../roles/open-role.js';
@@ -69,6 +70,8 @@ export interface PlatformOptions {
   readonly onStart: (what: string) => void;
   /** Something that only a person can mend, such as a full disk; work is tried again meanwhile. Called once a message. */
   readonly onTrouble?: (message: string) => void;
+  /** Nobody mended it in time: close the platform. The run stays unfinished and can be gone on with. */
+  readonly onGivenUp?: (error: StemmaError) => void;
   /** Only this run is worked on: other unfinished runs stay as they are, for `up` or their own command. Absent: all of them. */
   readonly onlyRun?: string;
 }

@@ -13,7 +13,7 @@ import type { CliDeps } from './deps.js';
 import { durationText, hashText } from './figures.js';
 import { finalTable } from './final-table.js';
 import { outcomeOf } from './outcome.js';
-import type { Platform } from './platform.js';
+import type { Platform, PlatformOptions } from './platform.js';
 import { createProgressView } from './progress-view.js';
 import { chooseRun, whereItStands } from './resume.js';
 import { watchRun } from './run-reader.js';
@@ -50,9 +50,10 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
     terminal.say(choice.resumed === null
       ? `Run ${choice.run}: recipe ${request.recipe.name}, seed ${request.seed}.`
       : `Going on with run ${choice.run} from where it was: ${whereItStands(choice.resumed)}.`);
-    const platform = await openPlatform(deps, config, choice.run);
+    const givenUp = new AbortController();
+    const platform = await openPlatform(deps, { config, onlyRun: choice.run, onGivenUp: (error) => givenUp.abort(error) });
     try {
-      return await drive(deps, { config, platform, request, run: choice.run, signal: shutdown.signal });
+      return await drive(deps, { config, platform, request, run: choice.run, signal: AbortSignal.any([shutdown.signal, givenUp.signal]) });
     } finally {
       await platform.close();
     }
@@ -61,10 +62,13 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
   }
 }
 
-async function openPlatform(deps: CliDeps, config: Config, onlyRun: string): Promise<Platform> {
+type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'onGivenUp'>;
+
+async function openPlatform(deps: CliDeps, opening: Opening): Promise<Platform> {
+  const { config } = opening;
   const file = logFileOf(config);
   const platform = await (await deps.doors()).openPlatform({
-    config, onlyRun,
+    ...opening,
     logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
     onStart: (what) => deps.terminal.say(`  ${what}`),
     onTrouble: (message) => deps.terminal.say(`stemma: ${message} It is tried again until then; Ctrl-C loses nothing.`),
@@ -100,6 +104,7 @@ async function drive(deps: CliDeps, { config, platform, request, run, signal }: 
     view.show(snapshot);
     last = snapshot;
   }
+  if (signal.reason instanceof StemmaError) throw signal.reason;
   if (signal.aborted) {
     const where = last === null ? '' : ` (${whereItStands(last)})`;
     deps.terminal.say(`Stopped${where}. The same command goes on from here.`);

@@ -6,8 +6,9 @@ import { asynchronyOf } from '../../core/recipe/recipe.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, type RunState } from '../../core/run/run.js';
 import { lastClosed, stageFold } from '../../core/stage/stage.js';
-import type { ControlFact, RunActivities, StageRef } from '../../workflows/activities.js';
+import type { ControlFact, FailureCause, RunActivities, StageRef } from '../../workflows/activities.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
+import { bindLogger, type Logger } from '../runtime/logger.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
 import { parseRecipeValue } from '../runtime/recipe-schema.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
@@ -18,23 +19,44 @@ import { recordEnd } from './record-end.js';
 export interface CoordinatorDeps {
   readonly logs: RunLogs;
   readonly contexts: RunContexts;
+  readonly logger: Logger;
   /** Of the process that learns, where that is this one. */
   readonly stopwatch?: Pick<Stopwatch, 'pause' | 'resume'>;
 }
 
+/** Of a run that an earlier version of its workflow failed. */
+const UNKNOWN_CAUSE: FailureCause = { code: 'FAILED', boundary: 'temporal' };
+
 export function createRunActivities(deps: CoordinatorDeps): RunActivities {
   return {
-    startStage: async (ref) => startStage(await deps.contexts.get(ref.run), ref),
-    finishStage: async (ref) => finishStage(await deps.contexts.get(ref.run), ref),
+    async startStage(ref) {
+      await startStage(await deps.contexts.get(ref.run), ref);
+      bindLogger(deps.logger, ref).info('stage started');
+    },
+    async finishStage(ref) {
+      await finishStage(await deps.contexts.get(ref.run), ref);
+      bindLogger(deps.logger, ref).info('stage finished');
+    },
     async recordControl(fact) {
       const answer = await recordControl(await deps.contexts.get(fact.run), fact);
+      bindLogger(deps.logger, { run: fact.run }).info({ action: fact.action, by: fact.by }, 'the run is steered');
       if (fact.action === 'pause') deps.stopwatch?.pause();
       else if (fact.action === 'resume') deps.stopwatch?.resume();
       return answer;
     },
-    finishRun: async (run) => finishRun(await deps.contexts.get(run)),
-    stopRun: (run, reason) => recordEnd(deps.logs, run, { $case: 'runStopped', value: { reason } }),
-    failRun: (run, message) => recordEnd(deps.logs, run, { $case: 'runFailed', value: { code: 'FAILED', boundary: 'temporal', message } }),
+    async finishRun(run) {
+      const result = await finishRun(await deps.contexts.get(run));
+      bindLogger(deps.logger, { run }).info(result, 'run finished');
+      return result;
+    },
+    async stopRun(run, reason) {
+      await recordEnd(deps.logs, run, { $case: 'runStopped', value: { reason } });
+      bindLogger(deps.logger, { run }).info({ reason }, 'run stopped');
+    },
+    async failRun(run, message, { code, boundary } = UNKNOWN_CAUSE) {
+      await recordEnd(deps.logs, run, { $case: 'runFailed', value: { code, boundary, message } });
+      bindLogger(deps.logger, { run }).error({ code, boundary, reason: message }, 'run failed');
+    },
   };
 }
 

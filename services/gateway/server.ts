@@ -9,13 +9,13 @@ import {
 import type { ControlAction, ControlFact, ForkInput } from '../../workflows/activities.js';
 import type { Controls, Stores } from '../cli/platform.js';
 import { readRun } from '../cli/run-reader.js';
-import { serveGrpc, toServiceError, type RunningGrpcServer } from '../runtime/grpc.js';
+import { serveGrpc, toServiceError, type GrpcListen, type RunningGrpcServer } from '../runtime/grpc.js';
 
 export type GatewayDeps = Pick<Stores, 'logs' | 'blobs'> & Pick<Controls, 'submit' | 'control'>;
 
 const ACTIONS: readonly ControlAction[] = ['pause', 'resume', 'stop', 'amend'];
 
-export function serveGateway(deps: GatewayDeps, listen: { readonly host: string; readonly port: number }): Promise<RunningGrpcServer> {
+export function serveGateway(deps: GatewayDeps, listen: Omit<GrpcListen, 'boundary'>): Promise<RunningGrpcServer> {
   const stores: Stores = { ...deps, close: () => Promise.resolve() };
   const progressJson = async (run: string): Promise<string> => JSON.stringify((await readRun(stores, run, 'stages')).progress, jsonSafe);
   const implementation: ControlServiceServer = {

@@ -7,7 +7,7 @@ import { satisfiedShare } from '../../core/episode/episode.js';
 import { StemmaError } from '../../core/errors.js';
 import type { TrainerState } from '../../core/ports.js';
 import type { RlStageRecipe } from '../../core/recipe/recipe.js';
-import { groupOutcomes, isInformative, selectGroups, type Group } from '../../core/stage/groups.js';
+import { groupOutcomes, isInformative, selectGroups, withoutUnscored, type Group } from '../../core/stage/groups.js';
 import { promptsAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
@@ -85,10 +85,16 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
     throw new StemmaError('environment', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two valid episodes after ${rounds} rounds`,
       'Look at the details of the failed episodes (stemma lineage EPISODE), correct the environment, and start a new run.');
   }
-  const members = await groupMembers(deps, session, recipe, { step, groups: selection.groups });
+  const reference = await referenceLogprobs(deps, session, recipe, { step, groups: selection.groups });
+  const scored = withoutUnscored(selection.groups, ({ request }) => recipe.klCoefficient === 0 || reference.has(request.episode));
+  if (scored.groups.length === 0) {
+    throw new StemmaError('scorer', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two members with reference scores`,
+      'The reasons are in the ScoreFailed facts of its episodes (stemma lineage EPISODE): correct the cause, and start a new run.');
+  }
+  const members = groupMembers(scored.groups, reference);
   await recordBatch(deps, session, {
-    step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: sampledBy(selection.groups.flatMap((group) => group.members)), teacherWeightsHashes: {},
-    dropped: selection.dropped,
+    step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: sampledBy(scored.groups.flatMap((group) => group.members)), teacherWeightsHashes: {},
+    dropped: [...selection.dropped, ...scored.dropped],
   });
   return undefined;
 }
@@ -122,9 +128,8 @@ interface Chosen {
   readonly groups: readonly Group<Finished>[];
 }
 
-async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, chosen: Chosen): Promise<RlMember[][]> {
-  const reference = await referenceLogprobs(deps, session, recipe, chosen);
-  return chosen.groups.map((group) => group.members.map((finished): RlMember => {
+function groupMembers(groups: readonly Group<Finished>[], reference: ReadonlyMap<string, Float32Array>): RlMember[][] {
+  return groups.map((group) => group.members.map((finished): RlMember => {
     const { tokens, mask, logprobs } = finished.trajectory;
     return {
       member: finished.request.episode, domain: finished.request.domain, tokens, mask, logprobs,
@@ -135,6 +140,7 @@ async function groupMembers(deps: LearnerDeps, session: StageSession, recipe: Rl
   }));
 }
 
+/** An episode whose scoring is exhausted has none: its failure is a fact, and asking again would say the same. */
 async function referenceLogprobs(
   deps: LearnerDeps, session: StageSession, recipe: RlStageRecipe, { step, groups }: Chosen,
 ): Promise<Map<string, Float32Array>> {
@@ -144,10 +150,11 @@ async function referenceLogprobs(
   const rowOf = scoreRows(deps.blobs);
   const lengths = new Map(members.map((m) => [m.request.episode, m.trajectory.tokens.length]));
   const entries = await Promise.all(scores.map(async ({ episode, scored, failure }) => {
-    if (!scored) throw new StemmaError('scorer', 'UNAVAILABLE', `reference scores of ${episode} failed: ${failure ?? 'no reason given'}`, 'Asked again: see why the sidecar refuses them; a score that is recorded as failed stays failed.');
-    return [episode, alignGivenLogprobs(await rowOf(scored), lengths.get(episode) ?? 0)] as const;
+    if (scored) return [[episode, alignGivenLogprobs(await rowOf(scored), lengths.get(episode) ?? 0)] as const];
+    session.logger.warn({ episode, reason: failure }, 'no reference scores: the episode leaves its group');
+    return [];
   }));
-  return new Map(entries);
+  return new Map(entries.flat());
 }
 
 function isTaskList(value: readonly string[] | StageNeeds): value is readonly string[] {

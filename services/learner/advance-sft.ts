@@ -19,7 +19,7 @@ export async function advanceSft(deps: TrainingDeps, ref: StageRef): Promise<Sta
     const rows = await openDataset(deps, session, recipe.dataset);
     if (!isRows(rows)) return rows;
     const steps = rows.length === 0 ? 0 : recipe.steps;
-    if (rows.length === 0) deps.logger.warn({ stage: ref.stage }, 'no verified rows to train on; the stage keeps its parent weights');
+    if (rows.length === 0) session.logger.warn('no verified rows to train on; the stage keeps its parent weights');
     return runSteps(deps, session, { recipe, rows, steps });
   });
 }
@@ -32,7 +32,7 @@ interface SftWork {
 
 async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork): Promise<StageNeeds> {
   const atBoundary = activityBoundary(deps, session);
-  let state: TrainerState = await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  let state: TrainerState = await ensureTrainer(deps, session);
   let recorded: Promise<unknown> = Promise.resolve();
   await closeStep(deps, session, work, state.step + 1);
   while (state.step < work.steps) {

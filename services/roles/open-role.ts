@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { openLogs } from '../runtime/open-logs.js';
 import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
+import { registerSidecarMetrics } from '../runtime/sidecar-metrics.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
 import { assertConfigured, type Role } from './role.js';
@@ -50,13 +51,14 @@ export async function openRole({ role, config, logger, onFailure }: RoleOptions)
       async startSidecar() {
         const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
         onClose(() => sidecar.stop());
+        onClose(registerSidecarMetrics(registry, sidecar.address));
         return sidecar.address;
       },
       async host(activities) {
         const workers = await startWorkers({
-          address: config.addresses.temporal, namespace: NAMESPACE, activities, onFailure,
+          address: config.addresses.temporal, namespace: NAMESPACE, activities, onFailure, registry,
           onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
-          onAttemptFailed: (activity, error) => logger.warn({ activity, err: error }, 'an attempt failed'),
+          onAttemptFailed: (subject, error) => logger.warn({ ...subject, err: error }, 'an attempt failed'),
         });
         onClose(() => workers.stop());
       },

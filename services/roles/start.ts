@@ -7,6 +7,7 @@ import { serveGateway } from '../gateway/server.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
+import { grpcMetrics } from '../runtime/grpc-metrics.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
@@ -35,9 +36,10 @@ export const START: { readonly [R in Role]: Start } = {
 };
 
 async function startGateway(around: Surroundings): Promise<string> {
-  const { config, logs, blobs } = around.base;
+  const { config, logs, blobs, registry } = around.base;
   const gateway = await serveGateway(
-    { logs, blobs, ...temporalControl(await temporalClient(around)) }, { host: config.listenHost, port: config.ports.gateway },
+    { logs, blobs, ...temporalControl(await temporalClient(around)) },
+    { host: config.listenHost, port: config.ports.gateway, interceptors: [grpcMetrics(registry)] },
   );
   around.onClose(() => gateway.close());
   return `listens on ${gateway.address}`;

@@ -33,6 +33,7 @@ export interface EpisodeWork {
   readonly metrics: RolloutMetrics;
   /** Called after each turn. */
   readonly progressed: () => void;
+  readonly onAborted: (reason: string) => void;
 }
 
 /** Runs until the episode has its terminal fact. Rejects with what the sampler or the log threw, CLAIM_LOST included. */
@@ -210,6 +211,7 @@ class EpisodeRun {
     this.environmentState = undefined;
     this.note({ $case: 'attemptAborted', value: { attempt: this.state.attempts, reason } });
     this.work.metrics.aborted(this.work.request.domain);
+    this.work.onAborted(reason);
   }
 
   private loadedTask(): Task {

@@ -130,10 +130,12 @@ async function runOne(deps: RolloutDeps, shard: Shard, { context, round, request
       stage: shard.stage, round, request, stream, sampler,
       environment: context.environments[domain], budget: context.recipe.budgets[domain], rewards: context.recipe.rewards,
       chat: context.chat, metrics: deps.metrics, progressed: deps.heartbeat,
+      onAborted: (reason) => deps.logger.warn({ run: shard.run, stage: shard.stage, episode: request.episode }, `attempt aborted: ${reason}`),
     });
   } catch (error) {
-    if (error instanceof StemmaError && error.code === 'CLAIM_LOST') return 'lost';
-    throw error;
+    if (!(error instanceof StemmaError) || error.code !== 'CLAIM_LOST') throw error;
+    deps.logger.warn({ run: shard.run, stage: shard.stage, episode: request.episode }, `left to another worker: ${error.message}`);
+    return 'lost';
   } finally {
     deps.metrics.running(-1);
   }

@@ -16,7 +16,8 @@ export function toApplicationFailure(error: unknown, attempt = 1): ApplicationFa
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof StemmaError) {
     const detail: FailureDetail = { boundary: error.boundary, remedy: error.remedy };
-    return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: !error.retriable && !error.mendable, details: [detail], cause: error });
+    const mayPass = error.retriable || error.mendable || (error.code === 'INTERNAL' && attempt < UNKNOWN_ERROR_ATTEMPTS);
+    return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: !mayPass, details: [detail], cause: error });
   }
   const known = error instanceof Error ? error : new Error(String(error));
   return ApplicationFailure.create({ message: known.message, type: known.name, nonRetryable: attempt >= UNKNOWN_ERROR_ATTEMPTS, cause: known });

@@ -4,13 +4,15 @@
  */
 import {
   Metadata, Server, ServerCredentials, credentials, status,
-  type CallOptions, type ChannelOptions, type ServiceError, type UntypedServiceImplementation, type ServiceDefinition,
+  type CallOptions, type ChannelOptions, type ServerInterceptor, type ServiceError, type UntypedServiceImplementation, type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ERROR_CODES, StemmaError, type Boundary, type ErrorCode } from '../../core/errors.js';
+import { BOUNDARIES, ERROR_CODES, StemmaError, type Boundary, type ErrorCode } from '../../core/errors.js';
 
 export const REASON_KEY = 'stemma-reason';
 const REMEDY_KEY = 'stemma-remedy';
+/** Where it differs from the caller's: a blob that the sidecar did not find. */
+const BOUNDARY_KEY = 'stemma-boundary';
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
@@ -43,6 +45,8 @@ const CODE_OF_STATUS: { readonly [S in status]?: ErrorCode } = {
   [status.RESOURCE_EXHAUSTED]: 'EXHAUSTED',
   [status.UNIMPLEMENTED]: 'UNSUPPORTED',
   [status.DATA_LOSS]: 'CORRUPT',
+  [status.INTERNAL]: 'INTERNAL',
+  [status.UNKNOWN]: 'INTERNAL',
 };
 
 const STATUS_OF_CODE: { readonly [C in ErrorCode]: status } = {
@@ -60,6 +64,7 @@ const STATUS_OF_CODE: { readonly [C in ErrorCode]: status } = {
   UNSUPPORTED: status.UNIMPLEMENTED,
   DIVERGED: status.DATA_LOSS,
   EXHAUSTED: status.RESOURCE_EXHAUSTED,
+  INTERNAL: status.INTERNAL,
 };
 
 export function isErrorCode(text: string): text is ErrorCode {
@@ -67,7 +72,9 @@ export function isErrorCode(text: string): text is ErrorCode {
 }
 
 /** What failed on the other side, in our words. */
-export function fromServiceError(boundary: Boundary, error: ServiceError): StemmaError {
+export function fromServiceError(asked: Boundary, error: ServiceError): StemmaError {
+  const named = metadataText(error.metadata, BOUNDARY_KEY);
+  const boundary = BOUNDARIES.find((known) => known === named) ?? asked;
   const reason = metadataText(error.metadata, REASON_KEY);
   const code = isErrorCode(reason) ? reason : codeOfStatus(error);
   const remedy = metadataText(error.metadata, REMEDY_KEY) || remedyOf(code, boundary);
@@ -84,6 +91,8 @@ function remedyOf(code: ErrorCode, boundary: Boundary): string {
   if (code === 'UNAVAILABLE' || code === 'TIMEOUT') return `Is the ${boundary}'s process running? Try again.`;
   if (code === 'WEIGHTS_NOT_LOADED') return 'Load the weights, then try again.';
   if (code === 'WRONG_PARENT') return 'Restore the parent state, then try again.';
+  if (code === 'DISK_FULL') return 'Free space on that disk and try again.';
+  if (boundary === 'blob') return 'Put a good copy of that file back into the blob directory.';
   return `Read the log of the ${boundary}'s process: it says why.`;
 }
 
@@ -99,6 +108,7 @@ export function toServiceError(error: unknown): Partial<ServiceError> {
     return { code: status.INTERNAL, details: error instanceof Error ? error.message : String(error), metadata };
   }
   metadata.set(REASON_KEY, error.code);
+  metadata.set(BOUNDARY_KEY, error.boundary);
   // Header values are ASCII.
   metadata.set(REMEDY_KEY, error.remedy.replace(/[^\x20-\x7e]/g, '?'));
   return { code: STATUS_OF_CODE[error.code], details: error.message, metadata };
@@ -161,11 +171,17 @@ export interface RunningGrpcServer {
   close(): Promise<void>;
 }
 
-/** Serves one service; port 0 picks a free one. UNAVAILABLE (with the reason) if it cannot bind. */
-export async function serveGrpc(
-  service: ServiceDefinition, implementation: UntypedServiceImplementation, listen: { host: string; port: number; boundary: Boundary },
-): Promise<RunningGrpcServer> {
-  const server = new Server(CHANNEL_OPTIONS);
+export interface GrpcListen {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly boundary: Boundary;
+  readonly interceptors?: readonly ServerInterceptor[];
+}
+
+/** Serves one service. UNAVAILABLE (with the reason) if it cannot bind. */
+export async function serveGrpc(service: ServiceDefinition, implementation: UntypedServiceImplementation, listen: GrpcListen): Promise<RunningGrpcServer> {
+  const server = new Server({ ...CHANNEL_OPTIONS, interceptors: [...(listen.interceptors ?? [])] });
   server.addService(service, implementation);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${listen.host}:${listen.port}`, ServerCredentials.createInsecure(), (error, bound) => {

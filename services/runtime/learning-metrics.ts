@@ -6,6 +6,7 @@
 import type { Counter, Gauge, Registry } from 'prom-client';
 import { curvesOf } from '../../core/projection/curves.js';
 import type { StageCurves } from '../../core/projection/curves.js';
+import { episodeCounts } from '../../core/projection/episode-counts.js';
 import type { RunView } from '../../core/projection/run-view.js';
 import { counter, gauge } from './metrics.js';
 
@@ -17,13 +18,14 @@ interface Instruments {
   readonly steps: Counter<StageLabel>;
   readonly episodes: Counter<StageLabel | 'status'>;
   readonly seconds: Counter<StageLabel | 'spent'>;
+  readonly owed: Gauge<StageLabel>;
+  readonly ignored: Counter<'run' | 'reason'>;
 }
 
-/**
- * Registers the figures of the runs that `views` yields at each scrape.
- * Series: stemma_learning_figure_sum_folded / stemma_learning_observations_total{run,stage,figure},
- * stemma_learning_steps_total, stemma_learning_episodes_total{status}, stemma_learning_step_seconds_total{spent}.
- */
+/** Sampled with the weights that the step starts from, unless a step says otherwise. */
+const STALENESS = 'staleness';
+
+/** Registers the figures of the runs that `views` yields at each scrape. Whatever figure a step records is exported under its own name. */
 export function registerLearningMetrics(registry: Registry, views: () => Iterable<RunView>): void {
   const stage = ['run', 'stage'] as const;
   const instruments: Instruments = {
@@ -31,7 +33,7 @@ export function registerLearningMetrics(registry: Registry, views: () => Iterabl
     // of registration and this one's collect fills the others: one fold a scrape.
     figure: gauge(registry, {
       name: 'stemma_learning_figure_sum_folded',
-      help: 'Sum over committed steps of a learning figure (loss, reward, kl, entropy, coverage, …).',
+      help: 'Sum over committed steps of a learning figure (loss, reward, kl, entropy, coverage, staleness, …).',
       labels: [...stage, 'figure'],
       collect: () => fill(instruments, views()),
     }),
@@ -39,6 +41,8 @@ export function registerLearningMetrics(registry: Registry, views: () => Iterabl
     steps: counter(registry, { name: 'stemma_learning_steps_total', help: 'Committed optimizer steps.', labels: stage }),
     episodes: counter(registry, { name: 'stemma_learning_episodes_total', help: 'Training episodes of committed steps by terminal status.', labels: [...stage, 'status'] }),
     seconds: counter(registry, { name: 'stemma_learning_step_seconds_total', help: 'Wall seconds of committed steps by what they were spent on.', labels: [...stage, 'spent'] }),
+    owed: gauge(registry, { name: 'stemma_learning_owed_episodes', help: 'Episodes that were asked for and have not ended: the queue of the rollouts.', labels: stage }),
+    ignored: counter(registry, { name: 'stemma_log_ignored_events_total', help: 'Events in the log that a fold ignored: of a lost claim (zombie), or there twice (duplicate).', labels: ['run', 'reason'] }),
   };
 }
 
@@ -47,6 +51,9 @@ function fill(instruments: Instruments, views: Iterable<RunView>): void {
   for (const view of views) {
     const run = view.run.created?.run ?? '';
     for (const curves of curvesOf(view)) fillStage(instruments, { run, stage: curves.stage }, curves);
+    for (const [stage, { requested }] of view.stages) instruments.owed.set({ run, stage }, episodeCounts(view, stage, requested).owed);
+    instruments.ignored.inc({ run, reason: 'zombie' }, view.ignored.zombies);
+    instruments.ignored.inc({ run, reason: 'duplicate' }, view.ignored.duplicates);
   }
 }
 
@@ -56,6 +63,11 @@ function fillStage(instruments: Instruments, labels: { run: string; stage: strin
     for (const [figure, { sum, count }] of step.stats) {
       instruments.figure.inc({ ...labels, figure }, sum);
       instruments.observations.inc({ ...labels, figure }, count);
+    }
+    const trained = step.episodes.completed + step.episodes.truncated;
+    if (trained > 0 && !step.stats.has(STALENESS)) {
+      instruments.figure.inc({ ...labels, figure: STALENESS }, 0);
+      instruments.observations.inc({ ...labels, figure: STALENESS }, trained);
     }
     for (const status of ['completed', 'truncated', 'failed'] as const) {
       instruments.episodes.inc({ ...labels, status }, step.episodes[status]);

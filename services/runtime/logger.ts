@@ -24,6 +24,8 @@ export interface LogBindings {
 export function createLogger(spec: LoggerSpec): Logger {
   if (spec.file !== '') mkdirSync(dirname(spec.file), { recursive: true });
   const destination = pino.destination(spec.file === '' ? { fd: 2, sync: true } : { dest: spec.file, append: true, sync: true });
+  // A disk that is full must not end the run for a log line.
+  destination.on('error', () => undefined);
   return pino({
     level: spec.level,
     base: { service: spec.service },

@@ -34,12 +34,12 @@ export function counter<L extends string>(registry: Registry, spec: MetricSpec<L
   return new Counter({ name: checkedName(spec.name, true), help: spec.help, labelNames: [...(spec.labels ?? [])], registers: [registry] });
 }
 
-/** `collect` is called at each scrape, where the value is cheaper to read than to keep. */
-export function gauge<L extends string>(registry: Registry, spec: MetricSpec<L> & { readonly collect?: (gauge: Gauge<L>) => void }): Gauge<L> {
+/** `collect` is called and awaited at each scrape, where the value is cheaper to read than to keep. */
+export function gauge<L extends string>(registry: Registry, spec: MetricSpec<L> & { readonly collect?: (gauge: Gauge<L>) => void | Promise<void> }): Gauge<L> {
   const read = spec.collect;
   return new Gauge<L>({
     name: checkedName(spec.name, false), help: spec.help, labelNames: [...(spec.labels ?? [])], registers: [registry],
-    ...(read === undefined ? {} : { collect(this: Gauge<L>) { read(this); } }),
+    ...(read === undefined ? {} : { collect(this: Gauge<L>) { return read(this); } }),
   });
 }
 

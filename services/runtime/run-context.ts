@@ -10,7 +10,7 @@ import { BlobRef, type ModelState } from '../../proto/gen/stemma/v1/events.js';
 import { openChat, type Chat } from './chat.js';
 import { readFold } from './record-fact.js';
 
-/** The frozen description of a run (design.md §2.10). JSON; blob references as {sha256, length}. */
+/** The frozen description of a run (docs/architecture.md, section 0). JSON; blob references as {sha256, length}. */
 export interface Manifest {
   readonly recipe: Recipe;
   readonly seed: string;

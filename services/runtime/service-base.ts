@@ -3,7 +3,9 @@ import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import type { BlobStore, RunLogs } from '../../core/ports.js';
 import { openDirectoryBlobs } from '../adapters/blob/directory.js';
+import { measuredBlobs } from './blob-metrics.js';
 import type { Config } from './config.js';
+import { measuredLogs } from './log-metrics.js';
 import type { Logger } from './logger.js';
 import { createRunContexts, type RunContexts } from './run-context.js';
 import { startSidecar, type SidecarProcess } from './sidecar-process.js';
@@ -26,8 +28,9 @@ export interface ServiceBase {
 export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat' | 'cancellation'> & { readonly service: string };
 
 export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
-  const blobs = await openDirectoryBlobs(spec.config.blobs);
-  return { ...spec, blobs, contexts: createRunContexts(spec.logs, blobs), holder: `${service} ${hostname()} ${process.pid}` };
+  const logs = measuredLogs(spec.logs, spec.registry);
+  const blobs = measuredBlobs(await openDirectoryBlobs(spec.config.blobs), spec.registry);
+  return { ...spec, logs, blobs, contexts: createRunContexts(logs, blobs), holder: `${service} ${hostname()} ${process.pid}` };
 }
 
 /** A sidecar of this process. Threads and device are the configuration's: the same everywhere, or a run would not repeat bit for bit. */

@@ -1,6 +1,6 @@
 /**
  * The Temporal dev server as a supervised child: tuned, on ports that stay the same for life, gone when we are gone.
- * Its database holds nothing but Temporal's history: deleting it loses no fact of a run (design.md §3).
+ * Its database holds nothing but Temporal's history: deleting it loses no fact of a run (docs/decisions/temporal-decides-when.md).
  */
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';

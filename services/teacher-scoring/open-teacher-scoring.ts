@@ -1,5 +1,6 @@
 /** The teacher-scoring service over one scorer, served. */
 import { sidecarScorer } from '../adapters/scorer/sidecar.js';
+import { grpcMetrics } from '../runtime/grpc-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { createRouter } from '../training/routing.js';
 import { createScoringMetrics } from './metrics.js';
@@ -16,7 +17,7 @@ export async function openTeacherScoring(base: ServiceBase, sidecarAddress: stri
   const scorer = sidecarScorer(sidecarAddress);
   const server = await serveTeacherScoring(createTeacherScoring({
     ...base, scorer, route: createRouter(base.contexts), metrics: createScoringMetrics(base.registry),
-  }), listen);
+  }), { ...listen, interceptors: [grpcMetrics(base.registry)] });
   return {
     address: server.address,
     async close() {

@@ -3,17 +3,19 @@ import {
   TeacherScoringServiceService, type ScoreEpisodesRequest, type ScoreEpisodesResponse, type TeacherScoringServiceServer,
 } from '../../proto/gen/stemma/v1/control.js';
 import { StemmaError } from '../../core/errors.js';
-import { serveGrpc, toServiceError, type RunningGrpcServer } from '../runtime/grpc.js';
+import { serveGrpc, toServiceError, type GrpcListen, type RunningGrpcServer } from '../runtime/grpc.js';
 import type { ScoringRequest, TeacherScoring } from '../training/scoring.js';
 
-export function serveTeacherScoring(scoring: TeacherScoring, listen: { readonly host?: string; readonly port: number } = { port: 0 }): Promise<RunningGrpcServer> {
+export type ScoringListen = { readonly host?: string } & Pick<GrpcListen, 'port' | 'interceptors'>;
+
+export function serveTeacherScoring(scoring: TeacherScoring, listen: ScoringListen = { port: 0 }): Promise<RunningGrpcServer> {
   const implementation: TeacherScoringServiceServer = {
     scoreEpisodes({ request }, callback) {
       answer(scoring, request)
         .then((response) => callback(null, response), (error: unknown) => callback(toServiceError(error)));
     },
   };
-  return serveGrpc(TeacherScoringServiceService, implementation, { host: listen.host ?? '127.0.0.1', port: listen.port, boundary: 'scorer' });
+  return serveGrpc(TeacherScoringServiceService, implementation, { host: '127.0.0.1', ...listen, boundary: 'scorer' });
 }
 
 async function answer(scoring: TeacherScoring, { run, stage, purpose, episodes, step }: ScoreEpisodesRequest): Promise<ScoreEpisodesResponse> {

@@ -21,6 +21,10 @@ export interface Closing {
 
 /** Durable before its gradient. What was left out is said before it, in the same append: whoever finds the batch closed finds that too. */
 export async function recordBatch(deps: TrainingDeps, session: StageSession, closing: Closing): Promise<void> {
+  await deps.metrics.timed(session.recipe.kind, 'close', () => closeBatch(deps, session, closing));
+}
+
+async function closeBatch(deps: TrainingDeps, session: StageSession, closing: Closing): Promise<void> {
   const { step, recipe, closed } = closing;
   const batch = await deps.blobs.put(Batch.encode(closed.batch).finish());
   const settingsJson = canonicalJson(StepSettings.toJSON(stepSettings(recipe, step)));
@@ -64,11 +68,12 @@ export interface TakenStep {
 
 export async function takeStep(deps: TrainingDeps, session: StageSession, parent: TrainerState): Promise<TakenStep> {
   const closed = session.stage.state.closed.get(parent.step + 1);
-  if (!closed?.batch) throw new Error(`step ${parent.step + 1} has no closed batch`);
-  const result = await deps.trainer.step({
-    parentStateHash: parent.stateHash, batchId: closed.batchId, batch: closed.batch,
+  const batch = closed?.batch;
+  if (!batch) throw new Error(`step ${parent.step + 1} has no closed batch`);
+  const result = await deps.metrics.timed(session.recipe.kind, 'step', () => deps.trainer.step({
+    parentStateHash: parent.stateHash, batchId: closed.batchId, batch,
     settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
-  });
+  }));
   return { closed, parent, result };
 }
 
@@ -80,20 +85,20 @@ export function snapshotIsDue(session: StageSession, step: number): boolean {
 export async function recordStep(
   deps: TrainingDeps, session: StageSession, { closed, parent, result }: TakenStep, extra: readonly Stat[],
 ): Promise<void> {
-  await session.stage.record({
+  const spent = await deps.stopwatch.lap(result.busySeconds);
+  await deps.metrics.timed(session.recipe.kind, 'commit', () => session.stage.record({
     $case: 'stepCommitted',
     value: {
       step: closed.step, batchId: closed.batchId, parentStateHash: parent.stateHash,
-      stateHash: result.stateHash, weightsHash: result.weightsHash,
+      stateHash: result.stateHash, weightsHash: result.weightsHash, spent,
       stats: [...result.stats, ...byDomain(closed, result.sampleStats), ...extra],
-      spent: await deps.stopwatch.lap(result.busySeconds),
     },
-  });
+  }));
   if (snapshotIsDue(session, closed.step)) await takeSnapshot(deps, session, result);
 }
 
 async function takeSnapshot(deps: TrainingDeps, session: StageSession, state: TrainerState): Promise<void> {
-  const snapshot = await deps.trainer.snapshot(state.stateHash);
+  const snapshot = await deps.metrics.timed(session.recipe.kind, 'snapshot', () => deps.trainer.snapshot(state.stateHash));
   await session.stage.record({
     $case: 'snapshotTaken',
     value: { step: state.step, stateHash: state.stateHash, weightsHash: state.weightsHash, snapshot },
@@ -102,7 +107,7 @@ async function takeSnapshot(deps: TrainingDeps, session: StageSession, state: Tr
 
 /** The last step's weights as a blob that samplers, teachers and later stages load. */
 export async function publishResult(deps: TrainingDeps, session: StageSession): Promise<void> {
-  await publish(deps, session, await ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger));
+  await publish(deps, session, await ensureTrainer(deps, session));
 }
 
 export interface Policy {
@@ -125,7 +130,7 @@ export async function policyOf(deps: TrainingDeps, session: StageSession, state:
 async function publish(deps: TrainingDeps, session: StageSession, { step, weightsHash }: TrainerState): Promise<BlobRef> {
   const known = session.stage.state.published.find((p) => p.step === step)?.weights;
   if (known) return known;
-  const weights = await deps.trainer.publishWeights(weightsHash);
+  const weights = await deps.metrics.timed(session.recipe.kind, 'publish', () => deps.trainer.publishWeights(weightsHash));
   await session.stage.record({ $case: 'policyPublished', value: { step, weightsHash, weights } });
   return weights;
 }

@@ -4,6 +4,7 @@ import type { ServiceBase } from '../runtime/service-base.js';
 import { teacherScoringClient } from '../teacher-scoring/client.js';
 import type { TeacherScoring } from './scoring.js';
 import type { Samplers, TrainingDeps } from './session.js';
+import { createTrainingMetrics } from './metrics.js';
 import { startStopwatch } from './stopwatch.js';
 
 export interface Training {
@@ -22,7 +23,7 @@ export function openTraining(base: ServiceBase, { sidecarAddress, scoringAddress
   const scoring = teacherScoringClient(scoringAddress);
   const nowMs = (): number => performance.now();
   return {
-    deps: { ...base, trainer, scoring, samplers, nowMs, stopwatch: startStopwatch(trainer, nowMs, samplers === 'beside-trainer') },
+    deps: { ...base, trainer, scoring, samplers, nowMs, metrics: createTrainingMetrics(base.registry), stopwatch: startStopwatch(trainer, nowMs, samplers === 'beside-trainer') },
     close() {
       scoring.close();
       trainer.close();

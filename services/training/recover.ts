@@ -5,27 +5,33 @@ import { lastCommitted, type CommittedStep, type StageState } from '../../core/s
 import { StepSettings } from '../../proto/gen/stemma/v1/data.js';
 import type { ModelState, SnapshotTaken } from '../../proto/gen/stemma/v1/events.js';
 import type { Logger } from '../runtime/logger.js';
+import type { StageSession, TrainingDeps } from './session.js';
+
+type Recovering = Pick<TrainingDeps, 'trainer' | 'metrics'>;
+type Stage = Pick<StageSession, 'stage' | 'parent' | 'recipe' | 'logger'>;
 
 /** Makes the trainer hold the state after the stage's last committed step. A no-op when it does already. */
-export async function ensureTrainer(
-  trainer: Trainer, stage: StageState, parent: ModelState, logger: Logger,
-): Promise<TrainerState> {
-  const last = lastCommitted(stage);
-  const status = await trainer.status();
-  if (last && status.stateHash === last.stateHash) {
-    return { stateHash: last.stateHash, weightsHash: last.weightsHash, step: last.step };
-  }
+export async function ensureTrainer({ trainer, metrics }: Recovering, session: Stage): Promise<TrainerState> {
+  const last = lastCommitted(session.stage.state);
+  const { stateHash } = await trainer.status();
+  if (last?.stateHash === stateHash) return { stateHash, weightsHash: last.weightsHash, step: last.step };
+  const { state, replayed } = await (last ? metrics.timed(session.recipe.kind, 'recover', () => recover(trainer, session, stateHash)) : recover(trainer, session, stateHash));
+  metrics.replayed(session.recipe.kind, replayed);
+  return state;
+}
+
+/** `heldHash`: of the state that the trainer holds now. */
+async function recover(trainer: Trainer, { stage: { state: stage }, parent, logger }: Stage, heldHash: string): Promise<{ state: TrainerState; replayed: number }> {
   // What the trainer holds may be an earlier step of this stage: an interrupted recovery goes on from there.
-  const held = stage.committed.find(({ stateHash }) => stateHash === status.stateHash);
+  const held = stage.committed.find(({ stateHash }) => stateHash === heldHash);
   let state = held ? { stateHash: held.stateHash, weightsHash: held.weightsHash, step: held.step } : await restoreBase(trainer, stage, parent, logger);
   const from = state.step;
   for (const committed of stage.committed.slice(from)) {
     state = await replayStep(trainer, state, committed);
   }
-  if (stage.committed.length > 0) {
-    logger.info({ fromStep: from, replayedSteps: stage.committed.length - from }, 'trainer state recovered');
-  }
-  return state;
+  const replayed = stage.committed.length - from;
+  if (stage.committed.length > 0) logger.info({ fromStep: from, replayedSteps: replayed }, 'trainer state recovered');
+  return { state, replayed };
 }
 
 async function restoreBase(trainer: Trainer, stage: StageState, parent: ModelState, logger: Logger): Promise<TrainerState> {

@@ -13,9 +13,10 @@ import { stageFold, type StageState } from '../../core/stage/stage.js';
 import type { ModelState } from '../../proto/gen/stemma/v1/events.js';
 import type { StageRef } from '../../workflows/activities.js';
 import { claimStream, type ClaimedStream } from '../runtime/claimed-stream.js';
-import type { Logger } from '../runtime/logger.js';
+import { bindLogger, type Logger } from '../runtime/logger.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContext, RunContexts } from '../runtime/run-context.js';
+import type { TrainingMetrics } from './metrics.js';
 import type { Stopwatch } from './stopwatch.js';
 
 /**
@@ -30,6 +31,7 @@ export interface TrainingDeps {
   readonly trainer: Trainer;
   readonly samplers: Samplers;
   readonly stopwatch: Stopwatch;
+  readonly metrics: TrainingMetrics;
   readonly logger: Logger;
   /** For people: service, host, process id. */
   readonly holder: string;
@@ -46,6 +48,8 @@ export interface StageSession {
   /** As written in the recipe; `recipeAt` applies amendments. */
   readonly recipe: StageRecipe;
   readonly parent: ModelState;
+  /** Its lines carry run and stage. */
+  readonly logger: Logger;
   recipeAt<S extends StageRecipe>(recipe: S, step: number): S;
 }
 
@@ -64,7 +68,7 @@ export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, wor
   idle.set(deps.contexts, cache);
   const stage = await takeClaim(deps, context, ref, cache);
   const result = await work({
-    ref, context, run, stage, recipe, parent,
+    ref, context, run, stage, recipe, parent, logger: bindLogger(deps.logger, ref),
     recipeAt: (r, step) => stageAt(r, step, run.amendments),
   });
   // A claim that was given up may land late, and then what was recorded since does not count: only what counts is reported.

@@ -23,7 +23,7 @@ export interface Stepping {
 
 export async function takeSteps(deps: TrainingDeps, session: StageSession, stepping: Stepping): Promise<StageNeeds> {
   const { steps, standing } = stepping;
-  const trainerIsReady = (): Promise<TrainerState> => ensureTrainer(deps.trainer, session.stage.state, session.parent, deps.logger);
+  const trainerIsReady = (): Promise<TrainerState> => ensureTrainer(deps, session);
   const episodes = new StepEpisodes(session.context.log, session.ref.run,
     standing ? { check: trainerIsReady, signal: deps.cancellation(), nowMs: deps.nowMs } : undefined);
   const atBoundary = activityBoundary(deps, session);

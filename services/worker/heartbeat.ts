@@ -11,27 +11,55 @@ const HEARTBEAT_EVERY_MS = 1000;
 
 type Activity = (...args: never[]) => Promise<unknown>;
 
-/** Hears of every failed attempt, for the log and for whoever watches. */
-export type OnAttemptFailed = (activity: string, error: unknown) => void;
+/** What an attempt works on, as log lines name it. */
+export interface AttemptSubject {
+  readonly activity: string;
+  /** The same for all attempts of one call. */
+  readonly id: string;
+  readonly run?: string;
+  readonly stage?: string;
+}
 
-export function withHeartbeat<F extends Activity>(activity: F, onFailed?: OnAttemptFailed): F {
+/** Hears of every attempt, for the log, for metrics and for whoever waits. */
+export interface AttemptWatcher {
+  /** Returns what is called at its end. */
+  readonly started?: (activity: string) => (error?: unknown) => void;
+  readonly onAttemptFailed?: (subject: AttemptSubject, error: unknown) => void;
+  readonly onAttemptDone?: (subject: AttemptSubject) => void;
+}
+
+export function withHeartbeat<F extends Activity>(activity: F, watcher: AttemptWatcher = {}): F {
   return (async (...args: Parameters<F>) => {
     const context = Context.current();
+    const { activityType, activityId, attempt, workflowExecution } = context.info;
+    const subject = { activity: activityType, id: `${workflowExecution?.runId}/${activityId}`, ...subjectOf(args[0]) };
     const beat = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
+    const ended = watcher.started?.(activityType);
     try {
-      return await Promise.race([activity(...args), context.cancelled]);
+      const result = await Promise.race([activity(...args), context.cancelled]);
+      ended?.();
+      watcher.onAttemptDone?.(subject);
+      return result;
     } catch (error) {
-      onFailed?.(context.info.activityType, error);
-      throw toApplicationFailure(error, context.info.attempt);
+      ended?.(error);
+      watcher.onAttemptFailed?.(subject, error);
+      throw toApplicationFailure(error, attempt);
     } finally {
       clearInterval(beat);
     }
   }) as F;
 }
 
+/** The first argument of every activity is a run's id, or names run and stage. */
+function subjectOf(argument: unknown): { run?: string; stage?: string } {
+  if (typeof argument === 'string') return { run: argument };
+  const { run, stage } = (argument ?? {}) as { run?: string; stage?: string };
+  return { ...(run !== undefined && { run }), ...(stage !== undefined && { stage }) };
+}
+
 /** Every function of the table wrapped. */
-export function wrapActivities<T extends object>(activities: T, onFailed?: OnAttemptFailed): T {
-  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity, onFailed)])) as T;
+export function wrapActivities<T extends object>(activities: T, watcher?: AttemptWatcher): T {
+  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, withHeartbeat(activity as Activity, watcher)])) as T;
 }
 
 /** A heartbeat with a position; outside an activity, nothing. UNAVAILABLE once the activity is cancelled: another attempt has its work, so go no further. */

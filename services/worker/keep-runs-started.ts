@@ -39,5 +39,5 @@ async function look({ client, logs, runs, logger, onlyRun, onUnfinished }: KeepR
   const { started, terminated, failed } = await ensureRunWorkflows(client, unfinished);
   for (const run of started) logger.info({ run }, 'Temporal did not know this unfinished run: started again from its log');
   for (const run of terminated) await runs.stopRun(run, 'its workflow was terminated');
-  for (const { run, message } of failed) await runs.failRun(run, message);
+  for (const { run, message, cause } of failed) await runs.failRun(run, message, cause);
 }

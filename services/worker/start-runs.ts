@@ -1,6 +1,7 @@
 /** Starts the workflow of each unfinished run that Temporal does not know: after its database was lost, or before it ever heard of the run. */
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import type { RunInput } from '../../workflows/activities.js';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { FailureCause, RunInput } from '../../workflows/activities.js';
+import { rootCause } from '../../workflows/failure.js';
 
 /** A run whose log has no end yet. */
 export interface UnfinishedRun {
@@ -13,10 +14,15 @@ export interface RunWorkflows {
   /** A person terminated or cancelled the workflow: record the run as stopped. */
   readonly terminated: readonly string[];
   /** The workflow failed before it could record why: record the run as failed. */
-  readonly failed: readonly { readonly run: string; readonly message: string }[];
+  readonly failed: readonly ({ readonly run: string } & WhyFailed)[];
 }
 
-type Outcome = 'running' | 'started' | 'terminated' | { readonly failed: string };
+interface WhyFailed {
+  readonly message: string;
+  readonly cause: FailureCause;
+}
+
+type Outcome = 'running' | 'started' | 'terminated' | { readonly failed: WhyFailed };
 
 /** Idempotent; call it at start and every minute. */
 export async function ensureRunWorkflows(client: Client, unfinished: readonly UnfinishedRun[]): Promise<RunWorkflows> {
@@ -24,7 +30,7 @@ export async function ensureRunWorkflows(client: Client, unfinished: readonly Un
   return {
     started: outcomes.filter(({ outcome }) => outcome === 'started').map(({ run }) => run),
     terminated: outcomes.filter(({ outcome }) => outcome === 'terminated').map(({ run }) => run),
-    failed: outcomes.flatMap(({ run, outcome }) => (typeof outcome === 'object' ? [{ run, message: outcome.failed }] : [])),
+    failed: outcomes.flatMap(({ run, outcome }) => (typeof outcome === 'object' ? [{ run, ...outcome.failed }] : [])),
   };
 }
 
@@ -61,6 +67,8 @@ async function ensure(client: Client, unfinished: UnfinishedRun): Promise<Outcom
   }
 }
 
-async function whyFailed(handle: { result(): Promise<unknown> }): Promise<string> {
-  return handle.result().then(() => 'unknown', (error: Error & { cause?: Error }) => error.cause?.message ?? error.message);
+async function whyFailed(handle: { result(): Promise<unknown> }): Promise<WhyFailed> {
+  const error = await handle.result().then(() => new Error('unknown'), (thrown: unknown) => thrown);
+  const { message, type, boundary } = rootCause(error instanceof WorkflowFailedError ? error.cause : error);
+  return { message, cause: { code: type, boundary } };
 }

@@ -4,10 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Runtime, Worker, makeTelemetryFilterString, type LogLevel, type LogMetadata, type WorkerOptions } from '@temporalio/worker';
+import { Registry } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
+import { createActivityMetrics, type ActivityMetrics } from './activity-metrics.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
-import { wrapActivities, type OnAttemptFailed } from './heartbeat.js';
+import { wrapActivities, type AttemptWatcher } from './heartbeat.js';
 
 export interface HostedActivities {
   readonly worker?: RunActivities;
@@ -25,7 +27,10 @@ export interface WorkersSpec {
   readonly bundle?: WorkflowBundle;
   /** What Temporal's SDK has to say; default: nothing below a warning, to stderr. */
   readonly onLog?: (level: LogLevel, message: string, fields: LogMetadata | undefined) => void;
-  readonly onAttemptFailed?: OnAttemptFailed;
+  readonly onAttemptFailed?: AttemptWatcher['onAttemptFailed'];
+  readonly onAttemptDone?: AttemptWatcher['onAttemptDone'];
+  /** Where attempts are counted; default: nowhere. */
+  readonly registry?: Registry;
   /** A worker ended by itself: this process can no longer do its work. */
   readonly onFailure?: (error: StemmaError) => void;
 }
@@ -47,8 +52,9 @@ export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
   installRuntime(spec.onLog);
   const bundle = spec.activities.worker ? spec.bundle ?? await loadWorkflowBundle() : undefined;
   const connection = await connect(spec.address);
+  const metrics = createActivityMetrics(spec.registry ?? new Registry());
   const queues = (Object.keys(CONCURRENT) as Queue[]).filter((queue) => spec.activities[queue] !== undefined);
-  const workers = await Promise.all(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, bundle }))));
+  const workers = await Promise.all(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, bundle, metrics }))));
   let stopping = false;
   const runs = workers.map((worker, index) => worker.run().catch((error: unknown) => {
     if (!stopping) spec.onFailure?.(workerFailure(queues[index] as Queue, error));
@@ -70,14 +76,16 @@ export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
 interface Hosting {
   readonly connection: NativeConnection;
   readonly bundle: WorkflowBundle | undefined;
+  readonly metrics: ActivityMetrics;
 }
 
-function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle }: Hosting): WorkerOptions {
+function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metrics }: Hosting): WorkerOptions {
+  metrics.slots(queue, CONCURRENT[queue]);
   return {
     connection,
     namespace: spec.namespace,
     taskQueue: `stemma-${queue}`,
-    activities: wrapActivities(spec.activities[queue] as object, spec.onAttemptFailed),
+    activities: wrapActivities(spec.activities[queue] as object, { ...spec, started: (activity) => metrics.started(queue, activity) }),
     ...(queue === 'worker' && bundle ? { workflowBundle: { code: bundle.code } } : {}),
     maxConcurrentActivityTaskExecutions: CONCURRENT[queue],
     maxConcurrentActivityTaskPolls: 4,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cli, type QuickstartResult } from '../support/quickstart.js';
 
@@ -78,7 +79,32 @@ describe('the machine', () => {
     }
   });
 
+  it('says which Node it needs', () => {
+    const preload = join(newHome(), 'old-node.cjs');
+    writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.1' } });\n");
+    const { status, stderr } = startedBy(['--require', preload], {});
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Stemma needs Node 20\.19 or newer; this is Node 18\.20\.1\. Install .* run the same command again\.\n$/);
+  });
+
+  it('says which Python it needs', () => {
+    const python = join(newHome(), 'python3');
+    writeFileSync(python, '#!/bin/sh\necho "Python 3.9.2"\n', { mode: 0o755 });
+    const { status, stderr } = startedBy([], { STEMMA_PYTHON: python });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/Python 3\.9\.2 is not supported: Stemma needs 3\.11 to 3\.13\.\n→ Set STEMMA_PYTHON/);
+    expect(stderr).not.toMatch(/^\s+at .+:\d+:\d+/m);
+  });
+
   it('says which runs there are when one is not', async () => {
     expect(refused(await cli(newHome(), ['status', 'nothing']))).toMatch(/no run|nothing has run/i);
   });
 });
+
+/** The command as npm starts it, set-up included. */
+function startedBy(nodeOptions: readonly string[], settings: { readonly [name: string]: string }): { status: number | null; stderr: string } {
+  const main = join(import.meta.dirname, '../../deploy/stemma.mjs');
+  return spawnSync(process.execPath, [...nodeOptions, main, 'quickstart', '--recipe', 'micro'], {
+    encoding: 'utf8', env: { ...process.env, ...settings, STEMMA_HOME: newHome() },
+  });
+}

@@ -1,12 +1,19 @@
 /** Steering a live run from another process, through the gateway, Temporal's updates and the log: pause, amend, resume. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
+import { askGateway, type GatewayAnswers } from '../support/gateway.js';
+import { everyMetric } from '../support/every-metric.js';
+import { scrapeUntil, sumOf } from '../support/scrape.js';
 import { standing, whenStanding } from '../support/stage-watch.js';
+import { findDoor } from '../../services/runtime/door-file.js';
 
 const RUN = 'micro-s9-1';
+const ONLY_IN_TROUBLE = [
+  'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total', 'stemma_training_replayed_steps_total',
+];
 const home = mkdtempSync(join(tmpdir(), 'stemma-control-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
@@ -16,14 +23,18 @@ let amended: QuickstartResult;
 let refused: QuickstartResult;
 let resumed: QuickstartResult;
 let finished: QuickstartResult;
+let gateway: GatewayAnswers;
+let pages: readonly string[];
 
 beforeAll(async () => {
   const quickstart = startQuickstart(home, ['--recipe', 'micro', '--seed', '9', '--json']);
   await whenStanding(at('sft'), AbortSignal.timeout(120_000), ({ run }) => run.stages.has('sft'));
   paused = await cli(home, ['pause', RUN]);
+  gateway = await askGateway((await findDoor(home))?.gateway ?? '', RUN);
   amended = await cli(home, ['amend', RUN, 'distill', 'optimizer.learningRate', '0.0005']);
   refused = await cli(home, ['amend', RUN, 'distill', 'promptsPerDomain', '-3']);
   resumed = await cli(home, ['resume', RUN]);
+  pages = await scrapeUntil(quickstart.ended, /http:\S+\/metrics/.exec(quickstart.stderr())?.[0] ?? '');
   finished = await quickstart.ended;
 }, 300_000);
 
@@ -56,5 +67,36 @@ describe('steering', () => {
     expect(seconds.waiting).toBeGreaterThan(0);
     const verified = await cli(home, ['verify', RUN]);
     expect(verified.code, verified.stdout).toBe(0);
+  });
+});
+
+describe('what a running platform answers', () => {
+  it('GetRun and ListRuns: the progress of the run; one that is not there is NOT_FOUND', () => {
+    expect(gateway.run).toMatchObject({ run: RUN, recipe: 'micro', status: 'paused' });
+    expect(gateway.runs).toMatchObject([{ run: RUN, status: 'paused' }]);
+    expect(gateway.unknownRun).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('nothing') as string });
+  });
+
+  it('WatchRun: every event from the start in order, then live; from a cursor those after it', async () => {
+    expect(gateway.events.slice(0, 2)).toEqual(['runCreated', 'stageStarted']);
+    expect(gateway.events.at(-1)).toBe('runPaused');
+    const after = await gateway.untilResumed;
+    expect(after.at(-1)).toBe('runResumed');
+    expect(after).not.toContain('runCreated');
+  });
+
+  it('/metrics: each family of docs/metrics.md is there, and moves unless nothing went wrong', async () => {
+    const last = pages.at(-1) ?? '';
+    const families = await everyMetric();
+    expect(families.filter(({ name }) => !last.includes(`# TYPE ${name} `))).toEqual([]);
+    const still = families.map(({ name }) => name).filter((name) => pages.every((page) => sumOf(page, name) === 0));
+    expect(still.sort()).toEqual(ONLY_IN_TROUBLE);
+    const undocumented = [...last.matchAll(/^# TYPE (stemma_\w+)/gm)].map(([, name]) => name).filter((name) => !families.some((family) => family.name === name));
+    expect(undocumented).toEqual([]);
+  });
+
+  it('log lines say run and stage', () => {
+    const lines = readFileSync(join(home, 'stemma.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { msg: string });
+    for (const stage of ['sft', 'search-rl', 'distill']) expect(lines).toContainEqual(expect.objectContaining({ msg: 'stage finished', run: RUN, stage, service: 'all-in-one' }));
   });
 });

@@ -96,7 +96,7 @@ def test_a_step_through_the_sparse_head_equals_the_dense_step(blobs, sparse, imp
     for name in ("entropy", "coverage"):
         assert figures[name][1] == sum(-(-(LENGTH - 3 * i - 20) // 16) for i in range(4)) < expected[name][1]
         assert figures[name][0] / figures[name][1] == pytest.approx(expected[name][0] / expected[name][1], rel=0.25)
-    assert ours.heads.metrics()[0][1]["implementation"] == implementation and ours.heads.metrics()[0][2] == 1
+    assert [(name, n) for name, _, _, n in ours.heads.used()] == [(implementation, 1)]
 
 
 def test_two_sparse_steps_have_one_hash_whatever_the_micro_batches_say(blobs, sparse):
@@ -183,7 +183,7 @@ def test_measured_positions_do_not_depend_on_packing():
 
 def test_small_vocabularies_take_the_dense_head(blobs):
     trainer, _ = stepped(blobs, SMALLEST, _small_batch(blobs))
-    assert [labels["implementation"] for _, labels, _ in trainer.heads.metrics()] == ["dense"]
+    assert [name for name, *_ in trainer.heads.used()] == ["dense"]
 
 
 def _small_batch(blobs):

@@ -92,7 +92,7 @@ def test_autograd_of_the_plain_formula_agrees_with_the_reference():
 
 
 def test_golden_vector():
-    """algorithms.md, C.2, through a head of one-hot rows."""
+    """docs/algorithms.md, "SVA", through a head of one-hot rows."""
     head, hidden = torch.zeros(6, 64), torch.zeros(1, 64)
     head[1:5, 1:5] = torch.eye(4)
     hidden[0, 1:5] = torch.tensor([2.0, 1.0, 0.0, -1.0])

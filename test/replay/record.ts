@@ -59,7 +59,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'standing-fails', script: { stages: STANDING, on: ({ name }) => { if (name === 'standRollouts') throw new StemmaError('environment', 'INVALID', 'the task has no page', 'Mend the environment.'); } }, children: ['rl-search'] },
   { name: 'weights-missing', children: ['rl-search'], script: weightsMissing(3) },
   { name: 'shard-exhausted', children: ['rl-search'], script: shardFails(7) },
-  { name: 'activity-failure', children: ['distill'], script: { on: ({ name }) => { if (name === 'advanceDistill') throw new StemmaError('blob', 'CORRUPT', 'blob 12 is damaged', 'Restore it from a copy.'); } } },
+  { name: 'activity-failure', children: ['distill'], script: { on: ({ name }) => { if (name === 'advanceDistill') throw new StemmaError('trainer', 'DIVERGED', 'step 1 diverged', 'Compare the devices.'); } } },
   { name: 'cancelled', children: [], hold: { name: 'advanceRl', step: 1 }, meanwhile: async (handle) => { await handle.cancel(); await handle.result().catch(() => undefined); } },
 ];
 

@@ -7,6 +7,7 @@ import { createRolloutActivities } from '../../services/rollout/rollout-shard.js
 import type { Logger } from '../../services/runtime/logger.js';
 import { createRunContexts } from '../../services/runtime/run-context.js';
 import { createTeacherScoring } from '../../services/teacher-scoring/teacher-scoring.js';
+import type { TrainingMetrics } from '../../services/training/metrics.js';
 import { createRouter } from '../../services/training/routing.js';
 import type { TeacherScoring } from '../../services/training/scoring.js';
 import type { TrainingDeps } from '../../services/training/session.js';
@@ -42,8 +43,9 @@ export interface Process {
 
 const nothing = (): void => undefined;
 const cancellation = (): AbortSignal => new AbortController().signal;
-const logger = { info: nothing, warn: nothing, error: nothing, debug: nothing } as unknown as Logger;
+const logger = { info: nothing, warn: nothing, error: nothing, debug: nothing, child: () => logger } as unknown as Logger;
 const rolloutMetrics = { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing };
+const trainingMetrics: TrainingMetrics = { timed: (_kind, _part, work) => work(), replayed: nothing };
 const scoringMetrics = { scored: nothing, reused: nothing, failed: nothing, chunk: nothing };
 
 /** A fresh process: nothing in memory. */
@@ -53,11 +55,11 @@ export function boot(party: Party, run: string, ports: Ports): Process {
   const contexts = createRunContexts(logs, blobs);
   const stopwatch = startStopwatch(trainer, nowMs);
   const holder = party.name;
-  const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, logger, holder, nowMs, cancellation };
+  const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, metrics: trainingMetrics, logger, holder, nowMs, cancellation };
   const withScoring = { ...training, scoring: ports.scoring };
   const learner = createLearnerActivities({ ...withScoring, logs, code: { version: 'simulated', revision: '' } });
   const activities = {
-    ...createRunActivities({ logs, contexts, stopwatch }),
+    ...createRunActivities({ logs, contexts, stopwatch, logger }),
     ...learner,
     // Standing rollouts wait by real clocks: here shards are asked for one by one.
     async openRun(...asked: Parameters<typeof learner.openRun>) {

@@ -75,7 +75,7 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
         },
         async finishRun() { await note('finishRun'); facts.end ??= 'finished'; return { weightsHash: `after ${facts.steps.length} steps` }; },
         async stopRun(_run, reason) { await note('stopRun'); facts.end ??= `stopped: ${reason}`; },
-        async failRun(_run, message) { await note('failRun'); facts.end ??= `failed: ${message}`; },
+        async failRun(_run, message, cause) { await note('failRun'); facts.end ??= `failed: ${cause?.code} of ${cause?.boundary}: ${message}`; },
       },
       learner: {
         async openRun(run, input): Promise<RunPlan> {

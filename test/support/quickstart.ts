@@ -16,6 +16,8 @@ export interface Quickstart {
   readonly process: ChildProcess;
   readonly ended: Promise<QuickstartResult>;
   pid(): number;
+  /** So far. */
+  stderr(): string;
 }
 
 type Settings = { readonly [name: string]: string };
@@ -48,7 +50,7 @@ function start(home: string, args: readonly string[], settings: Settings): Quick
   const ended = new Promise<QuickstartResult>((done) => {
     child.on('close', (code, signal) => done({ code, signal, stdout, stderr }));
   });
-  return { process: child, ended, pid: () => child.pid ?? 0 };
+  return { process: child, ended, pid: () => child.pid ?? 0, stderr: () => stderr };
 }
 
 export type Victim = 'services' | 'sidecar' | 'temporal';

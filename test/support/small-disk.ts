@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 export interface SmallDisk {
   readonly directory: string;
+  resize(sizeKiB: number): void;
   unmount(): void;
 }
 
@@ -19,6 +20,9 @@ export function mountSmallDisk(sizeKiB: number): SmallDisk {
   }
   return {
     directory,
+    resize(newSizeKiB) {
+      execFileSync('mount', ['-o', `remount,size=${newSizeKiB}k`, directory], { stdio: 'ignore' });
+    },
     unmount() {
       execFileSync('umount', ['-l', directory], { stdio: 'ignore' });
       rmSync(directory, { recursive: true });

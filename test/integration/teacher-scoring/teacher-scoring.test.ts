@@ -138,6 +138,16 @@ describe('teacher scoring', () => {
     expect((await bench.state(run, 'tools.1')).scoreFailures.size).toBe(0);
   });
 
+  test('a bug of the scorer is thrown, and nothing is recorded as the episode\'s fault', async () => {
+    const run = await rolledOut('bug');
+    const scorer = new TableScorer();
+    scorer.failures.push(new StemmaError('scorer', 'INTERNAL', 'TypeError: None', 'Read its log.'));
+    const request = { run, stage: STAGE, purpose: 'reference' as const, step: 1, episodes: ['tools.0'] };
+    await expect(create(scorer).scoreEpisodes(request)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect((await bench.state(run, 'tools.0')).scoreFailures.size).toBe(0);
+    expect((await create(scorer).scoreEpisodes(request))[0]?.scored).toBeDefined();
+  });
+
   test('an episode the scorer refuses fails alone, is recorded, and is not tried again', async () => {
     const run = await rolledOut('refused');
     const scorer = new TableScorer();

@@ -127,10 +127,10 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
   });
 
   it('fails with the cause and what to do, and records it', async () => {
-    const on = ({ name }: { name: string }): void => { if (name === 'advanceDistill') throw new StemmaError('blob', 'CORRUPT', 'blob 12 is damaged', 'Restore it from a copy.'); };
+    const on = ({ name }: { name: string }): void => { if (name === 'advanceDistill') throw new StemmaError('trainer', 'DIVERGED', 'step 1 diverged', 'Compare the devices.'); };
     await withRun({ on }, async ({ facts, handle, result }) => {
-      await expect(result()).rejects.toMatchObject({ cause: { type: 'CORRUPT', message: 'blob 12 is damaged. Restore it from a copy.' } });
-      expect(facts.end).toBe('failed: blob 12 is damaged. Restore it from a copy.');
+      await expect(result()).rejects.toMatchObject({ cause: { type: 'DIVERGED', message: 'step 1 diverged. Compare the devices.' } });
+      expect(facts.end).toBe('failed: DIVERGED of trainer: step 1 diverged. Compare the devices.');
       expect(await handle.query(progress)).toMatchObject({ status: 'failed' });
     });
   });
@@ -140,7 +140,7 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
       await expect(result()).rejects.toMatchObject({ cause: { type: 'NOT_FOUND' } });
       expect(facts.end).toBeUndefined();
       const seen = await ensureRunWorkflows(bench.client, [{ run, input: { recipe: 'unknown' } }]);
-      expect(seen).toEqual({ started: [], terminated: [], failed: [{ run, message: 'there is no recipe unknown. Use micro, tiny or agents-a1.' }] });
+      expect(seen).toEqual({ started: [], terminated: [], failed: [{ run, message: 'there is no recipe unknown. Use micro, tiny or agents-a1.', cause: { code: 'NOT_FOUND', boundary: 'recipe' } }] });
     }, 'unknown');
   });
 

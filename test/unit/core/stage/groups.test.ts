@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { groupOutcomes, isInformative, selectGroups, type Group, type Outcome } from '../../../../core/stage/groups.js';
+import { groupOutcomes, isInformative, selectGroups, withoutUnscored, type Group, type Outcome } from '../../../../core/stage/groups.js';
 
 const outcome = (task: string, sample: number, correct: boolean, status: Outcome['status'] = 'completed'): Outcome => ({
   request: { episode: `${task}.${sample}`, domain: 'search', task, sample, seed: 0n }, status, correct, reward: Number(correct),
@@ -29,5 +29,17 @@ describe('groups', () => {
     const { groups: chosen, dropped } = selectGroups(groupOutcomes([...uniform('u1'), ...uniform('u2')]), 2, informative);
     expect(chosen.map((g) => g.task)).toEqual(['u1', 'u2']);
     expect(dropped).toEqual([]);
+  });
+
+  it('lose members without a score, and go where fewer than two are left', () => {
+    const groups = groupOutcomes(['a', 'b', 'c'].flatMap((task) => [0, 1, 2].map((sample) => outcome(task, sample, sample === 0))));
+    const unscored = new Set(['a.1', 'b.0', 'b.2', 'c.0', 'c.1', 'c.2']);
+    const { groups: left, dropped } = withoutUnscored(groups, ({ request }) => !unscored.has(request.episode));
+    expect(left.map(({ members }) => members.map(({ request }) => request.episode))).toEqual([['a.0', 'a.2']]);
+    expect(dropped).toEqual([
+      { episode: 'a.1', reason: 'score-failed' }, { episode: 'b.0', reason: 'score-failed' }, { episode: 'b.2', reason: 'score-failed' },
+      { episode: 'b.1', reason: 'too-few-valid' },
+      { episode: 'c.0', reason: 'score-failed' }, { episode: 'c.1', reason: 'score-failed' }, { episode: 'c.2', reason: 'score-failed' },
+    ]);
   });
 });

@@ -25,6 +25,8 @@ describe('learning metrics', () => {
       const text = await registry.metrics();
       expect(text).toContain('stemma_learning_figure_sum_folded{run="r",stage="sft",figure="loss"} 0.25');
       expect(text).toContain('stemma_learning_observations_total{run="r",stage="sft",figure="loss"} 2');
+      expect(text).toContain('stemma_log_ignored_events_total{run="r",reason="zombie"} 1');
+      expect(text).toContain('stemma_log_ignored_events_total{run="r",reason="duplicate"} 1');
       expect(text).toContain('stemma_learning_steps_total{run="r",stage="sft"} 2');
       expect(text).toContain('stemma_learning_step_seconds_total{run="r",stage="sft",spent="orchestration"} 0.5');
     }

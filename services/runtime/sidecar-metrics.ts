@@ -1,0 +1,65 @@
+/**
+ * The compute sidecar's figures, read from its status at each scrape by the process that owns it: one page and one set-up,
+ * and no web server beside the tensors. Its counters start at zero with it, as a counter may.
+ */
+import type { Counter, Gauge, Registry } from 'prom-client';
+import { TrainerServiceClient, type GetStatusResponse } from '../../proto/gen/stemma/v1/trainer.js';
+import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from './grpc.js';
+import { counter, gauge } from './metrics.js';
+
+/** A scrape that waits longer for a sidecar that starts again tells nobody anything. */
+const STATUS_WITHIN_MS = 2000;
+
+interface Instruments {
+  readonly busy: Counter;
+  readonly tokens: Counter;
+  readonly heads: Counter<'implementation' | 'vocabulary' | 'top_k'>;
+  readonly slots: Gauge;
+  readonly waiting: Gauge<'for'>;
+  readonly models: Gauge;
+  readonly memory: Gauge;
+}
+
+/** Returns what lets go of the connection. */
+export function registerSidecarMetrics(registry: Registry, address: string): () => void {
+  const client = new TrainerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+  const ask = (): Promise<GetStatusResponse> => callUnary(client.getStatus.bind(client), {}, { boundary: 'trainer', timeoutMs: STATUS_WITHIN_MS });
+  // Registered first, because a scrape reads in that order: one question a scrape, and the others show its answer.
+  gauge(registry, {
+    name: 'stemma_sidecar_up', help: '1 if the compute sidecar of this process answers, else 0.',
+    collect: async (up) => {
+      const answer = await ask().catch(() => undefined);
+      up.set(answer === undefined ? 0 : 1);
+      show(instruments, answer);
+    },
+  });
+  const instruments: Instruments = {
+    busy: counter(registry, { name: 'stemma_sidecar_busy_seconds_total', help: 'Seconds in which the compute thread computed.' }),
+    tokens: counter(registry, { name: 'stemma_sidecar_sampled_tokens_total', help: 'Tokens drawn by the sampler.' }),
+    heads: counter(registry, {
+      name: 'stemma_sidecar_sva_micro_batches_total', help: 'Micro-batches whose SVA loss was computed, by the head\'s implementation and shape.',
+      labels: ['implementation', 'vocabulary', 'top_k'],
+    }),
+    slots: gauge(registry, { name: 'stemma_sidecar_active_slots', help: 'Sequences in the continuous batch.' }),
+    waiting: gauge(registry, { name: 'stemma_sidecar_waiting', help: 'Queues: sequences for a slot of the batch, jobs for the compute thread.', labels: ['for'] }),
+    models: gauge(registry, { name: 'stemma_sidecar_loaded_models', help: 'Models in memory, the trainer\'s current one included.' }),
+    memory: gauge(registry, { name: 'stemma_sidecar_peak_memory_bytes', help: 'Highest resident memory since it started.' }),
+  };
+  return () => client.close();
+}
+
+/** One that is away has no figures; it is not idle. */
+function show(to: Instruments, answer: GetStatusResponse | undefined): void {
+  for (const instrument of Object.values(to) as { reset(): void }[]) instrument.reset();
+  if (answer === undefined) return;
+  to.busy.inc(answer.busySeconds);
+  to.tokens.inc(Number(answer.sampledTokens));
+  to.slots.set(answer.activeSlots);
+  to.waiting.set({ for: 'slot' }, answer.waitingRequests);
+  to.waiting.set({ for: 'compute' }, answer.waitingJobs);
+  to.models.set(answer.loadedWeightsHashes.length);
+  to.memory.set(Number(answer.peakMemoryBytes));
+  for (const { implementation, vocabulary, topK, microBatches } of answer.heads) {
+    to.heads.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(microBatches));
+  }
+}
