@@ -172,7 +172,7 @@ describe('teacher scoring', () => {
     try {
       const request = { run, stage: STAGE, purpose: 'teacher' as const, step: 1, episodes: ['search.0', 'instruction.0', 'tools.0'] };
       expect(await client.scoreEpisodes(request)).toEqual(await local.scoreEpisodes(request));
-      await expect(client.scoreEpisodes({ ...request, episodes: ['science.0'] })).rejects.toMatchObject({ boundary: 'scorer', code: 'INVALID', remedy: 'Name one.' });
+      await expect(client.scoreEpisodes({ ...request, episodes: ['science.0'] })).rejects.toMatchObject({ boundary: 'recipe', code: 'INVALID', remedy: 'Name one.' });
       await expect(client.scoreEpisodes({ ...request, purpose: 'praise' as 'teacher' })).rejects.toMatchObject({ code: 'INVALID' });
       await expect(client.scoreEpisodes({ ...request, run: 'other', episodes: ['x'] })).rejects.toMatchObject({ code: 'INVALID' });
     } finally {
