@@ -50,6 +50,7 @@ if [ "$1" = --version ]; then echo "Python ${version}"; exit; fi
 if [ "$1" = -c ]; then printf '%s\\n%s\\n' "$0" "${version}"; exit; fi
 if [ "$2" = venv ]; then /bin/mkdir -p "$3/bin"; /bin/cp "$0" "$3/bin/python"; exit; fi
 if [ "$2" = pip ]; then echo install >> "${tree}/pip-calls"; if [ -e "${tree}/pip-fails" ]; then echo "no network"; exit 1; fi; exit; fi
+if [ "$2" = ops.build ]; then /bin/mkdir -p "${tree}/kernels/ops/built"; exit; fi
 /bin/mkdir -p "${tree}/kernels/sidecar/gen/stemma/v1"; : > "${tree}/kernels/sidecar/gen/stemma/v1/events_pb2.py"
 `;
     writeFileSync(join(tree, 'bin/python3'), script);
