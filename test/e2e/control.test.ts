@@ -14,6 +14,9 @@ const RUN = 'micro-s9-1';
 const ONLY_IN_TROUBLE = [
   'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total', 'stemma_training_replayed_steps_total',
 ];
+/** A queue may be empty at each look, and the last stage over before the next one. */
+const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
+  'stemma_sidecar_active_slots', 'stemma_sidecar_waiting', 'stemma_sidecar_sva_micro_batches_total']);
 const home = mkdtempSync(join(tmpdir(), 'stemma-control-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
@@ -90,7 +93,7 @@ describe('what a running platform answers', () => {
     const families = await everyMetric();
     expect(families.filter(({ name }) => !last.includes(`# TYPE ${name} `))).toEqual([]);
     const still = families.map(({ name }) => name).filter((name) => pages.every((page) => sumOf(page, name) === 0));
-    expect(still.sort()).toEqual(ONLY_IN_TROUBLE);
+    expect(still.filter((name) => !BY_CHANCE.has(name)).sort()).toEqual(ONLY_IN_TROUBLE);
     const undocumented = [...last.matchAll(/^# TYPE (stemma_\w+)/gm)].map(([, name]) => name).filter((name) => !families.some((family) => family.name === name));
     expect(undocumented).toEqual([]);
   });
