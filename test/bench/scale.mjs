@@ -96,7 +96,7 @@ function context(log) {
   };
   return {
     log, environments: { tools: environment },
-    recipe: { budgets: { tools: { maxTurns: TURNS + 1, maxTurnTokens: 8, maxContextTokens: 1e6 } }, rewards: { tools: { correct: 1 } } },
+    recipe: { stages: [], budgets: { tools: { maxTurns: TURNS + 1, maxTurnTokens: 8, maxContextTokens: 1e6 } }, rewards: { tools: { correct: 1 } } },
     chat: { encodePrompt: () => tokens, encodeObservation: () => tokens, decode: () => 'look', stopTokenIds: [1], bannedTokenIds: [] },
   };
 }
