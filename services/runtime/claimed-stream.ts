@@ -15,6 +15,7 @@ import { roleOf, type Payload, type Role } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
 import type { Event } from '../../proto/gen/stemma/v1/events.js';
 import { newEvent } from './new-event.js';
+import { readOn } from './record-fact.js';
 
 export interface ClaimSpec {
   readonly stream: string;
@@ -51,7 +52,7 @@ export async function claimStreams<S>(log: EventLog, specs: readonly ClaimSpec[]
     newEvent({ stream, run, claim: '', seq: 0 }, { $case: 'claimed', value: { role, claimId, holder } })));
   return Promise.all(claims.map(async ({ spec, claimId }) => {
     const folded = openFold(fold);
-    for (const { event, position } of await log.readStream(spec.stream)) folded.add(event, position);
+    await readOn(log, spec.stream, folded);
     const gap = folded.gaps[0];
     if (gap) {
       throw new StemmaError('log', 'CORRUPT',

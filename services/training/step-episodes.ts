@@ -4,11 +4,12 @@
  * however often it is looked at.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { episodeFold, type EpisodeState } from '../../core/episode/episode.js';
-import { openFold, type OpenFold } from '../../core/log/fold.js';
+import { episodeFold } from '../../core/episode/episode.js';
+import { openFold } from '../../core/log/fold.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog, StopSignal } from '../../core/ports.js';
 import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
+import { readOn } from '../runtime/record-fact.js';
 import { finishedEpisodes, finishedFrom, type Finished } from './requests.js';
 
 const LOOK_EVERY_MS = 5;
@@ -52,11 +53,12 @@ export class StepEpisodes {
   }
 
   private async follow(request: EpisodeRequest, { check, signal, nowMs }: Following): Promise<Finished | undefined> {
+    const stream = episodeStream(this.run, request.episode);
     const folded = openFold(episodeFold);
     let newsMs = nowMs();
     let checkedMs = newsMs;
     while (!signal.aborted) {
-      if (await this.readOn(request, folded)) newsMs = nowMs();
+      if (await readOn(this.log, stream, folded)) newsMs = nowMs();
       const finished = finishedFrom(request, folded.state);
       if (finished) return finished;
       if (nowMs() - newsMs > STALLED_AFTER_MS) return undefined;
@@ -67,11 +69,5 @@ export class StepEpisodes {
       await delay(LOOK_EVERY_MS);
     }
     return undefined;
-  }
-
-  private async readOn(request: EpisodeRequest, folded: OpenFold<EpisodeState>): Promise<boolean> {
-    const news = await this.log.readStream(episodeStream(this.run, request.episode), folded.nextPosition);
-    for (const { event, position } of news) folded.add(event, position);
-    return news.length > 0;
   }
 }
