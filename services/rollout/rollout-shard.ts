@@ -8,7 +8,6 @@ import { StemmaError } from '../../core/errors.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog, Sampler } from '../../core/ports.js';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
-import type { NewestWeights } from '../../core/stage/staleness.js';
 import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { RolloutActivities, Shard, ShardResult } from '../../workflows/activities.js';
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
@@ -17,8 +16,7 @@ import type { RunContext } from '../runtime/run-context.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
 import { isWeightsMissing, patientSampler } from './patient-sampler.js';
-import { createOpenRounds } from './open-rounds.js';
-import { createRequestedRounds } from './requested-round.js';
+import { stageRequests, type StageRequests } from './stage-requests.js';
 import { standRollouts } from './stand-rollouts.js';
 import { sampleAsRequested, sampleWithNewest, type TurnSampler } from './turn-sampler.js';
 
@@ -43,18 +41,19 @@ export interface RolloutDeps {
 }
 
 export function createRolloutActivities(deps: RolloutDeps): RolloutActivities {
-  const rounds = createRequestedRounds();
-  const open = createOpenRounds();
+  const requestsOf = stageRequests();
   const inTurn = takingTurns();
   return {
     async standRollouts(standing) {
       const context = await deps.contexts.get(standing.run);
-      return standRollouts(deps, standing, { context, open, runShard: (shard, work) => runShard(deps, shard, work, inTurn) });
+      return standRollouts(deps, standing, {
+        context, requests: requestsOf(context.log, standing), runShard: (shard, work) => runShard(deps, shard, work, inTurn),
+      });
     },
     async rolloutShard(shard) {
       const context = await deps.contexts.get(shard.run);
-      const round = await rounds.get(context.log, shard);
-      return runShard(deps, shard, { context, round, newest: async () => (await open.look(context.log, shard)).newest }, inTurn);
+      const requests = requestsOf(context.log, shard);
+      return runShard(deps, shard, { context, requests, round: await requests.find(shard) }, inTurn);
     },
   };
 }
@@ -73,9 +72,9 @@ function takingTurns(): InTurn {
 
 export interface ShardWork {
   readonly context: RolloutContext;
+  /** Of its stage. */
+  readonly requests: StageRequests;
   readonly round: EpisodesRequested;
-  /** Of the stage, now. */
-  readonly newest: () => Promise<NewestWeights>;
 }
 
 interface Started {
@@ -105,7 +104,7 @@ async function startEpisodes(deps: RolloutDeps, shard: Shard, work: ShardWork): 
   });
   const stage = context.recipe.stages.find(({ id }) => id === shard.stage);
   const ahead = round.purpose === 'train' && asynchronyOf(stage) !== undefined;
-  const sampler = ahead ? sampleWithNewest(patient, round, work.newest) : sampleAsRequested(patient, round);
+  const sampler = ahead ? sampleWithNewest(patient, round, async () => (await work.requests.look()).newest) : sampleAsRequested(patient, round);
   const running = owed.map((request, index) => runOne(deps, shard, { ...work, request, stream: streams[index]!, sampler }));
   for (const episode of running) episode.catch(() => undefined); // Looked at by the caller.
   return { requests: requests.length, running };

@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
 import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard, ShardResult, Standing } from '../../workflows/activities.js';
-import type { OpenRoundsReader } from './open-rounds.js';
 import type { RolloutContext, RolloutDeps, ShardWork } from './rollout-shard.js';
+import type { StageRequests } from './stage-requests.js';
 
 /** Then Temporal may give the slot to another worker. */
 const STAND_FOR_MS = 60_000;
@@ -18,7 +18,7 @@ const WITHOUT_WEIGHTS_WAIT_MS = 250;
 
 export interface StandingWork {
   readonly context: RolloutContext;
-  readonly open: OpenRoundsReader;
+  readonly requests: StageRequests;
   readonly runShard: (shard: Shard, work: ShardWork) => Promise<ShardResult>;
 }
 
@@ -29,7 +29,7 @@ export async function standRollouts(deps: RolloutDeps, standing: Standing, work:
   const inFlight = new RoundsInFlight((round) => runOwnShards(standing, { ...work, round }));
   let over = false;
   while (!signal.aborted && !inFlight.failed) {
-    const { committed, rounds } = await work.open.look(work.context.log, standing);
+    const { committed, rounds } = await work.requests.look();
     over = committed >= (stage?.steps ?? 0);
     const timeIsUp = performance.now() - startedMs > STAND_FOR_MS;
     if (!timeIsUp) inFlight.begin(rounds);
@@ -80,14 +80,13 @@ class RoundsInFlight {
 
 /** False: the sampler lacks the weights, and no blob names them. */
 async function runOwnShards(standing: Standing, work: StandingWork & { readonly round: EpisodesRequested }): Promise<boolean> {
-  const { context, open, round, runShard } = work;
+  const { context, requests, round, runShard } = work;
   const { run, stage, slot, slots } = standing;
-  const newest: ShardWork['newest'] = async () => (await open.look(context.log, standing)).newest;
   const size = context.recipe.rollout.shardEpisodes;
   const own = Array.from({ length: Math.ceil(round.episodes.length / size) }, (_, index) => index).filter((index) => index % slots === slot);
   const settled = await Promise.allSettled(own.map((index) => runShard({
     run, stage, step: round.step, round: round.round, from: index * size, to: Math.min(round.episodes.length, (index + 1) * size),
-  }, { context, round, newest })));
+  }, { context, requests, round })));
   const failed = settled.find((outcome) => outcome.status === 'rejected');
   if (failed) throw failed.reason;
   return settled.every((outcome) => outcome.status === 'fulfilled' && !outcome.value.weightsMissing);

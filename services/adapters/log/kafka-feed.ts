@@ -1,7 +1,7 @@
 /** Follows all partitions of a run's topic into its index, and knows how far the index must be for a read. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { StemmaError } from '../../../core/errors.js';
-import { coalesced } from './coalesced.js';
+import { coalesced } from '../../runtime/coalesced.js';
 import type { KafkaReader } from './kafka-client.js';
 import { kafkaError } from './kafka-errors.js';
 import type { KafkaIndex, Refusal } from './kafka-index.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { coalesced } from '../../../../../services/adapters/log/coalesced.js';
+import { coalesced } from '../../../../services/runtime/coalesced.js';
 
 /** Calls that the test answers. */
 function asked(): { calls: { resolve: (value: number) => void; reject: (error: Error) => void }[]; ask: () => Promise<number> } {
