@@ -9,6 +9,7 @@ import { takeHome } from '../runtime/home-lock.js';
 import { grpcMetrics } from '../runtime/grpc-metrics.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
+import { settleAll } from '../runtime/settle-all.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
@@ -77,7 +78,7 @@ interface Starting {
 /** The sidecar and Temporal start side by side: each takes seconds. */
 async function startChildren({ config, logger, onStart }: PlatformOptions, { registry, closers }: Starting): Promise<[Services, TemporalProcess]> {
   onStart('the event log, the compute sidecar and Temporal');
-  const started = await Promise.allSettled([
+  return settleAll([
     composeServices({ config, logger, registry, heartbeat, cancellation }).then((services) => {
       closers.push(() => services.close());
       return services;
@@ -90,8 +91,4 @@ async function startChildren({ config, logger, onStart }: PlatformOptions, { reg
       return temporal;
     }),
   ]);
-  const [services, temporal] = started;
-  if (services.status === 'rejected') throw services.reason;
-  if (temporal.status === 'rejected') throw temporal.reason;
-  return [services.value, temporal.value];
 }

@@ -10,6 +10,7 @@ import type { Config } from '../runtime/config.js';
 import { openDoor } from '../runtime/door-file.js';
 import { takeHome } from '../runtime/home-lock.js';
 import { startKafka, type KafkaProcess } from '../runtime/kafka-process.js';
+import { settleAll } from '../runtime/settle-all.js';
 import { freePort, startTemporal } from '../runtime/temporal-process.js';
 import { startRoleProcess } from './role-process.js';
 import type { Role } from '../roles/role.js';
@@ -90,13 +91,9 @@ async function sharedConfig(config: Config, temporal: string): Promise<Config> {
 async function startRoles(
   options: ClusterOptions, shared: Config, names: readonly Named[], closers: (() => unknown)[],
 ): Promise<(ClusterPart & { readonly metrics: string })[]> {
-  const started = await Promise.allSettled(names.map(async ({ name, role }) => {
+  return settleAll(names.map(async ({ name, role }) => {
     const process = await startRoleProcess({ name, role, config: shared, onDeath: (exit) => options.onDeath?.(name, exit), onLine: options.onStart });
     closers.push(() => process.stop());
     return process;
   }));
-  return started.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return outcome.value;
-  });
 }

@@ -6,6 +6,7 @@ import type { TrainerState } from '../../core/ports.js';
 import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
 import { episodesAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
+import { settleAll } from '../runtime/settle-all.js';
 import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
 import { needRollouts, requestRound, type Finished } from '../training/requests.js';
@@ -67,17 +68,15 @@ interface ScoredDomain {
 /** Each domain is scored as soon as its own episodes are terminal, while others are still sampled. Undefined while any is owed. */
 async function scoredDomains(deps: DistillerDeps, session: StageSession, episodes: StepEpisodes, step: number): Promise<ScoredDomain[] | undefined> {
   const rounds = roundsOf(session.stage.state, step);
-  const outcomes = await Promise.allSettled(routedDomains(session).map(async (domain): Promise<ScoredDomain | undefined> => {
+  const parts = await settleAll(routedDomains(session).map(async (domain): Promise<ScoredDomain | undefined> => {
     const finished = await episodes.ended(rounds.map((round) => ({ ...round, episodes: round.episodes.filter((e) => e.domain === domain) })));
     if (!finished) return undefined;
     const usable = finished.filter((e) => e.status !== 'failed').map((e) => e.request.episode);
     if (session.stage.state.closed.has(step) || usable.length === 0) return { finished, scores: [] };
     return { finished, scores: await deps.scoring.scoreEpisodes({ ...session.ref, purpose: 'teacher', step, episodes: usable }) };
   }));
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
-  const parts = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' && outcome.value ? [outcome.value] : []));
-  return parts.length === outcomes.length ? parts : undefined;
+  const scored = parts.filter((part) => part !== undefined);
+  return scored.length === parts.length ? scored : undefined;
 }
 
 interface CloseWork {

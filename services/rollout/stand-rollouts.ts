@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
 import type { EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard, ShardResult, Standing } from '../../workflows/activities.js';
+import { settleAll } from '../runtime/settle-all.js';
 import type { RolloutContext, RolloutDeps, ShardWork } from './rollout-shard.js';
 import type { StageRequests } from './stage-requests.js';
 
@@ -84,10 +85,8 @@ async function runOwnShards(standing: Standing, work: StandingWork & { readonly 
   const { run, stage, slot, slots } = standing;
   const size = context.recipe.rollout.shardEpisodes;
   const own = Array.from({ length: Math.ceil(round.episodes.length / size) }, (_, index) => index).filter((index) => index % slots === slot);
-  const settled = await Promise.allSettled(own.map((index) => runShard({
+  const results = await settleAll(own.map((index) => runShard({
     run, stage, step: round.step, round: round.round, from: index * size, to: Math.min(round.episodes.length, (index + 1) * size),
   }, { context, requests, round })));
-  const failed = settled.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
-  return settled.every((outcome) => outcome.status === 'fulfilled' && !outcome.value.weightsMissing);
+  return results.every(({ weightsMissing }) => !weightsMissing);
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import { superviseChild, type ChildExit, type SupervisedChild } from './child-process.js';
 import { freePorts } from './free-port.js';
+import { settleAll } from './settle-all.js';
 
 export interface KafkaSpec {
   readonly java: string;
@@ -53,12 +54,13 @@ export async function startKafka(spec: KafkaSpec): Promise<KafkaProcess> {
   const nodes = addresses.brokers.map((_, node) => node);
   for (const node of nodes) mkdirSync(nodeDirectory(spec, node), { recursive: true });
   await Promise.all(nodes.map((node) => format(spec, addresses, node)));
-  const started = await Promise.allSettled(nodes.map((node) => startNode(spec, node)));
-  const children = started.map((each) => (each.status === 'fulfilled' ? each.value : null));
-  const failed = started.find((each) => each.status === 'rejected');
-  if (failed) {
-    await Promise.all(children.map((child) => child?.stop()));
-    throw failed.reason;
+  const children: SupervisedChild[] = [];
+  const stop = async (): Promise<void> => { await Promise.all(children.map((child) => child.stop())); };
+  try {
+    await settleAll(nodes.map(async (node) => { children[node] = await startNode(spec, node); }));
+  } catch (error) {
+    await stop();
+    throw error;
   }
   return {
     brokers: addresses.brokers.map((port) => `${HOST}:${port}`),
@@ -71,9 +73,7 @@ export async function startKafka(spec: KafkaSpec): Promise<KafkaProcess> {
     async restart(node) {
       children[node] = await startNode(spec, node);
     },
-    async stop() {
-      await Promise.all(children.map((child) => child?.stop()));
-    },
+    stop,
   };
 }
 

@@ -12,6 +12,7 @@ import type { EpisodeScored } from '../../proto/gen/stemma/v1/events.js';
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
+import { settleAll } from '../runtime/settle-all.js';
 import type { EpisodeScoring, ScoringRequest, TeacherScoring } from '../training/scoring.js';
 import type { RouteScorer, ScorerRoute } from '../training/routing.js';
 import { planChunks } from './chunks.js';
@@ -155,10 +156,7 @@ async function recordScores(deps: TeacherScoringDeps, { run, purpose }: ScoringR
     missing.map(({ subject }) => ({ stream: episodeStream(run, subject.episode), role: 'scorer' as const, holder: deps.holder, run })),
     episodeFold,
   );
-  // All settle first: a rejected request must not go on writing beside its own retry.
-  const outcomes = await Promise.allSettled(missing.map(({ subject, fact }, index) => recordScore(streams[index]!, purpose, { subject, fact })));
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  await settleAll(missing.map(({ subject, fact }, index) => recordScore(streams[index]!, purpose, { subject, fact })));
   const scored = missing.filter(({ fact }) => 'scored' in fact);
   deps.metrics.scored(purpose, scored.length, scored.reduce((sum, { subject }) => sum + subject.trajectory.generatedPositions.length, 0));
   deps.metrics.failed(purpose, missing.length - scored.length);
