@@ -9,10 +9,10 @@
  */
 import { setImmediate as nextTick, setTimeout as delay } from 'node:timers/promises';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { StemmaError } from '../../../core/errors.js';
+import type { StemmaError } from '../../../core/errors.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
 import type { KafkaProducer, OutMessage } from './kafka-client.js';
-import { kafkaError } from './kafka-errors.js';
+import { kafkaError, logClosed } from './kafka-errors.js';
 import { partitionOf } from './kafka-partition.js';
 
 /** Below the 1 MiB that a broker takes as one batch of a partition. */
@@ -62,7 +62,7 @@ export class KafkaAppender {
 
   /** Resolves when all in-sync replicas have the events. UNAVAILABLE: they may have landed or not. */
   append(events: readonly Event[]): Promise<readonly Landed[]> {
-    const refusal = this.fatal ?? (this.closing ? closed() : null);
+    const refusal = this.fatal ?? (this.closing ? logClosed() : null);
     if (refusal) return Promise.reject(refusal);
     if (events.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
@@ -153,8 +153,4 @@ function settle({ messages, appends }: Batch, first: ReadonlyMap<number, number>
     append.landed.push({ partition, offset });
     if (append.landed.length === append.events.length && !append.failed) append.resolve(append.landed);
   });
-}
-
-function closed(): StemmaError {
-  return new StemmaError('log', 'UNAVAILABLE', 'the log is closed', 'Open it again.');
 }

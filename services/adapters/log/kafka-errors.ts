@@ -32,6 +32,10 @@ export function kafkaError(error: unknown, brokers: readonly string[]): StemmaEr
   return new StemmaError('log', 'UNAVAILABLE', `Kafka at ${at}: ${message ?? String(error)}`, 'Try again; if it stays, look at the broker.', error);
 }
 
+export function logClosed(): StemmaError {
+  return new StemmaError('log', 'UNAVAILABLE', 'the log is closed', 'Open it again.');
+}
+
 /** kafkajs wraps what happened in "number of retries exceeded" and the like. */
 function rootOf(error: KafkaJsError): KafkaJsError {
   const inner = error.errors?.[0] ?? (/^KafkaJS(NumberOfRetriesExceeded|NonRetriableError)$/.test(error.name ?? '') ? error.cause : undefined);

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StemmaError } from '../../../core/errors.js';
 import { coalesced } from '../../runtime/coalesced.js';
 import type { KafkaReader } from './kafka-client.js';
-import { kafkaError } from './kafka-errors.js';
+import { kafkaError, logClosed } from './kafka-errors.js';
 import type { KafkaIndex, Refusal } from './kafka-index.js';
 
 /** How long a read or an append waits for brokers that do not answer. */
@@ -62,7 +62,7 @@ export class KafkaFeed {
   /** Resolves when the index holds the partition up to (not including) the offset. */
   reached(partition: number, offset: number): Promise<void> {
     if (this.options.index.next(partition) >= offset) return Promise.resolve();
-    const refusal = this.fatal ?? (this.stop.signal.aborted ? closed() : null);
+    const refusal = this.fatal ?? (this.stop.signal.aborted ? logClosed() : null);
     if (refusal) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => waiter.reject(this.lastError ?? late()), PATIENCE_MS);
@@ -83,7 +83,7 @@ export class KafkaFeed {
 
   async close(): Promise<void> {
     this.stop.abort();
-    for (const waiter of [...this.waiting]) waiter.reject(closed());
+    for (const waiter of [...this.waiting]) waiter.reject(logClosed());
     await this.drop(this.reader);
     await this.done;
   }
@@ -150,7 +150,7 @@ export class KafkaFeed {
     const giveUpAt = performance.now() + PATIENCE_MS;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LONGEST_PAUSE_MS, 2 * pause)) {
       this.assertAlive();
-      if (this.stop.signal.aborted) throw closed();
+      if (this.stop.signal.aborted) throw logClosed();
       const opened = this.connected();
       try {
         return await (await opened).end(partition);
@@ -171,10 +171,6 @@ export class KafkaFeed {
     if (this.reader === opened) this.reader = null;
     await opened.then((reader) => reader.close(), () => undefined);
   }
-}
-
-function closed(): StemmaError {
-  return new StemmaError('log', 'UNAVAILABLE', 'the log is closed', 'Open it again.');
 }
 
 function late(): StemmaError {
