@@ -5,13 +5,14 @@ import type { EventLog, StopSignal, StoredEvent, TailBatch } from '../../../core
 import type { Event } from '../../../proto/gen/stemma/v1/events.js';
 import { FileReader } from './embedded-reader.js';
 import type { LogWriter } from './embedded-writer.js';
+import { Tails } from './tails.js';
 
 /** How often a reader looks for the commits of a writer in another process. */
 const POLL_MS = 50;
 
 export class EmbeddedLog implements EventLog {
   private readonly reader: FileReader;
-  private readonly waiting = new Set<() => void>();
+  private readonly tails = new Tails();
   private closed: Promise<void> | null = null;
 
   /** Without a writer the log is read-only. Owns the connection. */
@@ -38,7 +39,7 @@ export class EmbeddedLog implements EventLog {
         after = last.cursor;
         yield { events: rows.map((row) => this.reader.decode(row)), cursor: String(after) };
       } else {
-        await this.change();
+        await this.tails.news(this.writer ? undefined : POLL_MS);
       }
     }
   }
@@ -51,7 +52,7 @@ export class EmbeddedLog implements EventLog {
 
   /** Something was committed, aborted or closed: tails look again. */
   wake(): void {
-    for (const look of [...this.waiting]) look();
+    this.tails.wake();
   }
 
   private async shut(): Promise<void> {
@@ -61,18 +62,6 @@ export class EmbeddedLog implements EventLog {
     this.db.close();
     // Last to close, the writer folds the WAL back into the file.
     await this.writer?.close();
-  }
-
-  private change(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.writer ? null : setTimeout(() => look(), POLL_MS);
-      const look = (): void => {
-        if (timer) clearTimeout(timer);
-        this.waiting.delete(look);
-        resolve();
-      };
-      this.waiting.add(look);
-    });
   }
 }
 

@@ -7,6 +7,7 @@ import type { KafkaClient } from './kafka-client.js';
 import { KafkaFeed } from './kafka-feed.js';
 import type { KafkaIndex } from './kafka-index.js';
 import { partitionOf } from './kafka-partition.js';
+import { Tails } from './tails.js';
 
 const ENDS: ReadonlySet<string> = new Set(['runFinished', 'runFailed', 'runStopped']);
 const ID_HEX = /^[0-9a-f]{32}$/;
@@ -23,7 +24,7 @@ export interface KafkaLogOptions {
 export class KafkaLog implements EventLog {
   private readonly appender: KafkaAppender;
   private readonly feed: KafkaFeed;
-  private readonly waiting = new Set<() => void>();
+  private readonly tails = new Tails();
   /** Appends that were acknowledged and wait for the index. */
   private readonly verifying = new Set<Promise<unknown>>();
   private closed: Promise<void> | null = null;
@@ -33,10 +34,10 @@ export class KafkaLog implements EventLog {
     const { topic, partitions, client, index } = options;
     this.appender = new KafkaAppender({ topic, partitions, openProducer: () => client.openProducer() });
     this.feed = new KafkaFeed({
-      partitions, index, openReader: () => client.openReader(topic), onIndexed: () => this.wake(),
+      partitions, index, openReader: () => client.openReader(topic), onIndexed: () => this.tails.wake(),
       onFatal: (error) => {
         this.appender.fail(error);
-        this.wake();
+        this.tails.wake();
       },
     });
   }
@@ -67,7 +68,7 @@ export class KafkaLog implements EventLog {
   async *tail(cursor: string, signal: StopSignal): AsyncIterable<TailBatch> {
     const { index, partitions } = this.options;
     const next = parseCursor(cursor, partitions);
-    signal.addEventListener('abort', () => this.wake());
+    signal.addEventListener('abort', () => this.tails.wake());
     while (!signal.aborted && !this.closed) {
       let found = false;
       for (let partition = 0; partition < partitions && !signal.aborted && !this.closed; partition += 1) {
@@ -79,10 +80,7 @@ export class KafkaLog implements EventLog {
       }
       if (found) continue;
       this.feed.assertAlive();
-      await new Promise<void>((resolve) => {
-        const look = (): void => { this.waiting.delete(look); resolve(); };
-        this.waiting.add(look);
-      });
+      await this.tails.news();
     }
   }
 
@@ -95,7 +93,7 @@ export class KafkaLog implements EventLog {
   private async shut(): Promise<void> {
     // After this turn, so that `closed` is set when tails look.
     await Promise.resolve();
-    this.wake();
+    this.tails.wake();
     await this.appender.close();
     await Promise.allSettled([...this.verifying]);
     await this.feed.close();
@@ -108,10 +106,6 @@ export class KafkaLog implements EventLog {
     const all = Promise.all([...last].map(([partition, offset]) => this.feed.reached(partition, offset + 1)));
     this.verifying.add(all);
     await all.finally(() => this.verifying.delete(all));
-  }
-
-  private wake(): void {
-    for (const look of [...this.waiting]) look();
   }
 }
 
