@@ -9,8 +9,9 @@ import { progressOf } from '../../core/projection/progress.js';
 import type { RunProgress } from '../../core/projection/progress.js';
 import { runViewFeed } from '../../core/projection/run-view.js';
 import type { RunView } from '../../core/projection/run-view.js';
+import { chunksOf } from '../runtime/chunks.js';
 import type { Manifest } from '../runtime/run-context.js';
-import { followRun, STREAMS_AT_ONCE } from '../runtime/run-follower.js';
+import { followRun } from '../runtime/run-follower.js';
 import type { Stores } from './platform.js';
 
 export interface RunSnapshot {
@@ -35,9 +36,8 @@ export async function readRun(stores: Stores, run: string, depth: 'stages' | 'ep
   const log = await openForReading(stores, run);
   const feed = runViewFeed();
   const read = async (streams: readonly string[]): Promise<void> => {
-    for (let at = 0; at < streams.length; at += STREAMS_AT_ONCE) {
-      const chunk = await Promise.all(streams.slice(at, at + STREAMS_AT_ONCE).map((stream) => log.readStream(stream)));
-      for (const events of chunk) feed.add(events);
+    for (const chunk of chunksOf(streams)) {
+      for (const events of await Promise.all(chunk.map((stream) => log.readStream(stream)))) feed.add(events);
     }
   };
   try {

@@ -16,6 +16,7 @@ import { stageFold } from '../../core/stage/stage.js';
 import type { Event, RunForked } from '../../proto/gen/stemma/v1/events.js';
 import type { ForkInput } from '../../workflows/activities.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
+import { chunksOf } from '../runtime/chunks.js';
 import { newEvent } from '../runtime/new-event.js';
 import { parseRecipeValue } from '../runtime/recipe-schema.js';
 import { recordFact } from '../runtime/record-fact.js';
@@ -36,9 +37,6 @@ export interface ForkPlan {
   readonly seed: bigint;
   readonly fingerprint: Manifest['fingerprint'];
 }
-
-/** Streams copied side by side. */
-const STREAMS_AT_ONCE = 64;
 
 /** All that can be refused, before anything is written: NOT_FOUND for the parent, INVALID for the step or a setting. */
 export async function planFork(deps: Pick<ForkDeps, 'logs' | 'blobs'>, fork: ForkInput): Promise<ForkPlan> {
@@ -107,9 +105,7 @@ async function copyStage(copy: Copy, stage: string, step: number): Promise<void>
   const { state: counted } = foldStream(countedEvents, await copy.parent.readStream(stageStream(copy.fork.parent, stage)));
   const shared = step === Infinity ? counted : sharedByStage(counted, step);
   const episodes = shared.flatMap(({ payload }) => (payload?.$case === 'episodesRequested' ? payload.value.episodes.map(({ episode }) => episode) : []));
-  for (let at = 0; at < episodes.length; at += STREAMS_AT_ONCE) {
-    await Promise.all(episodes.slice(at, at + STREAMS_AT_ONCE).map((episode) => copyEpisode(copy, episode)));
-  }
+  for (const chunk of chunksOf(episodes)) await Promise.all(chunk.map((episode) => copyEpisode(copy, episode)));
   await append(copy, stageStream(copy.run, stage), withClaims(counted, shared));
 }
 

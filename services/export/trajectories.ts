@@ -9,6 +9,7 @@ import type { BatchMember } from '../../proto/gen/stemma/v1/events.js';
 import { runFold } from '../../core/run/run.js';
 import { stageFactsFold, type StageFacts } from '../../core/projection/facts.js';
 import type { Requested } from '../../core/projection/requests.js';
+import { chunksOf } from '../runtime/chunks.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
 
@@ -47,16 +48,16 @@ export interface TrajectoryRow {
   readonly seed: string;
 }
 
-/** Ended episodes in the order they were asked for. One stage's requests and `width` trajectories are in memory at a time. */
-export async function* trajectoryRows(context: RunContext, width = 64): AsyncGenerator<readonly TrajectoryRow[]> {
+/** Ended episodes in the order they were asked for. One stage's requests and a chunk of trajectories are in memory at a time. */
+export async function* trajectoryRows(context: RunContext): AsyncGenerator<readonly TrajectoryRow[]> {
   const { state: run } = await readFold(context.log, runStream(context.run), runFold);
   for (const stage of run.stages.keys()) {
     const { state: facts } = await readFold(context.log, stageStream(context.run, stage), stageFactsFold);
     const taken = takenBy(facts);
     const dropped = new Map(facts.dropped.map(({ episode, reason }) => [episode, reason]));
     const asked = facts.requested.flatMap((request) => request.episodes.map((episode): Requested => ({ stage, request, episode })));
-    for (let at = 0; at < asked.length; at += width) {
-      const rows = await Promise.all(asked.slice(at, at + width).map((requested) => rowOf(context, requested, { taken, dropped })));
+    for (const chunk of chunksOf(asked)) {
+      const rows = await Promise.all(chunk.map((requested) => rowOf(context, requested, { taken, dropped })));
       yield rows.filter((row) => row !== undefined);
     }
   }

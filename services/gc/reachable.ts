@@ -4,10 +4,10 @@
  */
 import { StemmaError } from '../../core/errors.js';
 import { episodeStream, runStream, stageStream } from '../../core/log/keys.js';
-import type { BlobStore, EventLog, RunLogs, StoredEvent } from '../../core/ports.js';
+import type { BlobStore, EventLog, RunLogs } from '../../core/ports.js';
 import { Batch } from '../../proto/gen/stemma/v1/data.js';
 import type { BlobRef, Event } from '../../proto/gen/stemma/v1/events.js';
-import { STREAMS_AT_ONCE } from '../runtime/run-follower.js';
+import { chunksOf } from '../runtime/chunks.js';
 
 export interface Reached {
   readonly runs: number;
@@ -63,10 +63,9 @@ async function* eventsOf(log: EventLog, run: string): AsyncGenerator<Event> {
       yield event;
     }
   }
-  const streams = [...episodes].map((episode) => episodeStream(run, episode));
-  for (let at = 0; at < streams.length; at += STREAMS_AT_ONCE) {
-    const chunk: (readonly StoredEvent[])[] = await Promise.all(streams.slice(at, at + STREAMS_AT_ONCE).map((stream) => log.readStream(stream)));
-    for (const events of chunk) for (const { event } of events) yield event;
+  for (const chunk of chunksOf([...episodes])) {
+    const streams = await Promise.all(chunk.map((episode) => log.readStream(episodeStream(run, episode))));
+    for (const { event } of streams.flat()) yield event;
   }
 }
 

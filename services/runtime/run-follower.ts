@@ -6,9 +6,7 @@ import { episodeStream, runStream, stageStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
 import { watchedStageFold } from '../../core/projection/facts.js';
 import { runViewFeed, type RunView } from '../../core/projection/run-view.js';
-
-/** Streams read side by side: enough to keep a log busy, few enough to bound memory. */
-export const STREAMS_AT_ONCE = 64;
+import { chunksOf } from './chunks.js';
 
 export interface RunFollower {
   /** Reads on; true if anything was new. */
@@ -23,8 +21,8 @@ export function followRun(log: EventLog, run: string): RunFollower {
   let underWay = '';
   const readOn = async (streams: readonly string[]): Promise<number> => {
     let found = 0;
-    for (let at = 0; at < streams.length; at += STREAMS_AT_ONCE) {
-      await Promise.all(streams.slice(at, at + STREAMS_AT_ONCE).map(async (stream) => {
+    for (const chunk of chunksOf(streams)) {
+      await Promise.all(chunk.map(async (stream) => {
         const events = await log.readStream(stream, positions.get(stream) ?? 0);
         const last = events[events.length - 1];
         if (!last) return;

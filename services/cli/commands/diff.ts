@@ -3,8 +3,8 @@ import { episodeFold } from '../../../core/episode/episode.js';
 import { episodeStream } from '../../../core/log/keys.js';
 import { diffMeanings, episodeMeaning, runMeanings, stageMeanings, type Divergence, type Meaning, type RunDiff } from '../../../core/projection/diff.js';
 import { sha256Hex } from '../../runtime/canonical-json.js';
+import { chunksOf } from '../../runtime/chunks.js';
 import { readFold } from '../../runtime/record-fact.js';
-import { STREAMS_AT_ONCE } from '../../runtime/run-follower.js';
 import type { CliDeps } from '../deps.js';
 import { Exit } from '../failure.js';
 import type { Stores } from '../platform.js';
@@ -33,8 +33,8 @@ async function meaningsOf(stores: Stores, run: string): Promise<{ readonly stage
   const episodes: Meaning[] = [];
   const log = await stores.logs.open(run, 'read');
   try {
-    for (let at = 0; at < asked.length; at += STREAMS_AT_ONCE) {
-      episodes.push(...await Promise.all(asked.slice(at, at + STREAMS_AT_ONCE).map(async (of) => {
+    for (const chunk of chunksOf(asked)) {
+      episodes.push(...await Promise.all(chunk.map(async (of) => {
         const meaning = episodeMeaning(of, (await readFold(log, episodeStream(run, of.episode), episodeFold)).state);
         return { ...meaning, value: sha256Hex(meaning.value) };
       })));
