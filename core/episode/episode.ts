@@ -44,6 +44,8 @@ export interface EpisodeState {
   readonly aborted: readonly string[];
   readonly started?: AttemptFacts;
   readonly promptTokens: Uint32Array;
+  /** Of prompt, turns and observations so far. */
+  readonly contextLength: number;
   /** Turns of the current attempt. */
   readonly turns: readonly RecordedTurn[];
   readonly correct: boolean;
@@ -75,14 +77,19 @@ export function satisfiedShare(rubrics: readonly boolean[]): number {
   return rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length;
 }
 
-/** Prompt, turns and observations so far: what the next turn is sampled after. */
-export function contextTokens(state: EpisodeState): Uint32Array {
-  const parts = [state.promptTokens];
-  for (const { tokens, observationTokens } of state.turns) {
-    parts.push(tokens);
-    if (observationTokens !== undefined) parts.push(observationTokens);
-  }
-  return concatenate(parts);
+/** Prompt, turns and observations of an attempt, after so many turns: what the next one is sampled after. */
+export interface Context {
+  readonly attempt: number;
+  readonly turns: number;
+  readonly tokens: Uint32Array;
+}
+
+/** `before`: of an earlier state of the same episode, whose last turn was observed; only what is new is joined to it. */
+export function contextOf(state: EpisodeState, before?: Context): Context {
+  const { attempts: attempt, turns, promptTokens } = state;
+  const known = before?.attempt === attempt ? before : { tokens: promptTokens, turns: 0 };
+  const added = turns.slice(known.turns).flatMap(({ tokens, observationTokens }) => (observationTokens === undefined ? [tokens] : [tokens, observationTokens]));
+  return { attempt, turns: turns.length, tokens: concatenate([known.tokens, ...added]) };
 }
 
 export function concatenate(parts: readonly Uint32Array[]): Uint32Array {
@@ -99,7 +106,7 @@ const EMPTY = new Uint32Array(0);
 
 export function initialEpisode(): EpisodeState {
   return {
-    status: 'owed', attempts: 0, aborted: [], promptTokens: EMPTY, turns: [],
+    status: 'owed', attempts: 0, aborted: [], promptTokens: EMPTY, contextLength: 0, turns: [],
     correct: false, reward: 0, components: [], rubrics: [], detail: '', scores: new Map(), scoreFailures: new Map(),
   };
 }
@@ -123,20 +130,22 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
     case 'attemptStarted': {
       const { attempt, promptTokens, ...started } = payload.value;
       if (attempt !== state.attempts + 1) return state;
-      return { ...state, status: 'running', attempts: attempt, started, promptTokens: unpackU32(promptTokens), turns: [] };
+      const prompt = unpackU32(promptTokens);
+      return { ...state, status: 'running', attempts: attempt, started, promptTokens: prompt, contextLength: prompt.length, turns: [] };
     }
     case 'turnSampled': {
       const { attempt, turn } = payload.value;
       if (attempt !== state.attempts || turn !== state.turns.length) return state;
-      return { ...state, turns: state.turns.concat(new RecordedTurn(payload.value)) };
+      const sampled = new RecordedTurn(payload.value);
+      return { ...state, contextLength: state.contextLength + sampled.length, turns: state.turns.concat(sampled) };
     }
     case 'observationRecorded': {
       const { attempt, turn } = payload.value;
       const last = state.turns[turn];
       if (attempt !== state.attempts || last === undefined || turn !== state.turns.length - 1) return state;
       const turns = state.turns.slice();
-      turns[turn] = last.acted(payload.value);
-      return { ...state, turns };
+      const acted = turns[turn] = last.acted(payload.value);
+      return { ...state, contextLength: state.contextLength + (acted.observationLength ?? 0), turns };
     }
     case 'attemptAborted':
       if (payload.value.attempt !== state.attempts || state.aborted.length === state.attempts) return state;
@@ -166,8 +175,8 @@ export type TruncationReason = 'turn-tokens' | 'turns' | 'context';
 
 export type EpisodeAction =
   | { readonly kind: 'start-attempt'; readonly attempt: number }
-  /** `prefix` is the whole context; a turn may add at most `maxNewTokens` (≥ 1). */
-  | { readonly kind: 'sample'; readonly turn: number; readonly prefix: Uint32Array; readonly maxNewTokens: number }
+  /** After the whole context; a turn may add at most `maxNewTokens` (≥ 1). */
+  | { readonly kind: 'sample'; readonly turn: number; readonly maxNewTokens: number }
   /** The environment has not yet answered this turn. */
   | { readonly kind: 'act'; readonly turn: number }
   | { readonly kind: 'end'; readonly status: 'completed' }
@@ -190,16 +199,15 @@ export function nextEpisodeAction(state: EpisodeState, budget: Budget): EpisodeA
 /** What the last turn still asks for; undefined when the environment answered it and waits for another. */
 function afterLastTurn({ turns }: EpisodeState): EpisodeAction | undefined {
   const last = turns.at(-1);
-  const over = last?.observationTokens?.length === 0;
-  if (last === undefined || (last.observationTokens !== undefined && !over)) return undefined;
+  const over = last?.observationLength === 0;
+  if (last === undefined || (last.observationLength !== undefined && !over)) return undefined;
   if (last.finish === 'length') return { kind: 'end', status: 'truncated', reason: 'turn-tokens' };
   return over ? { kind: 'end', status: 'completed' } : { kind: 'act', turn: turns.length - 1 };
 }
 
 function nextTurn(state: EpisodeState, budget: Budget): EpisodeAction {
   if (state.turns.length >= budget.maxTurns) return { kind: 'end', status: 'truncated', reason: 'turns' };
-  const prefix = contextTokens(state);
-  const maxNewTokens = Math.min(budget.maxTurnTokens, budget.maxContextTokens - prefix.length);
+  const maxNewTokens = Math.min(budget.maxTurnTokens, budget.maxContextTokens - state.contextLength);
   if (maxNewTokens < 1) return { kind: 'end', status: 'truncated', reason: 'context' };
-  return { kind: 'sample', turn: state.turns.length, prefix, maxNewTokens };
+  return { kind: 'sample', turn: state.turns.length, maxNewTokens };
 }

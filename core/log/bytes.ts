@@ -5,10 +5,15 @@
 import { StemmaError } from '../errors.js';
 
 const WORD_BYTES = 4;
-const HOST_IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+/** One number, as f32 and as its bits. */
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
 
+// Written byte by byte: a view on other words' buffer would keep that buffer beside the heap, which for a turn's few numbers costs more than they do.
 export function packU32(values: Uint32Array | readonly number[]): Uint8Array {
-  return littleEndian(new Uint8Array(Uint32Array.from(values).buffer));
+  const bytes = new Uint8Array(values.length * WORD_BYTES);
+  for (let at = 0; at < values.length; at += 1) setWord(bytes, at, values[at]!);
+  return bytes;
 }
 
 export function unpackU32(bytes: Uint8Array): Uint32Array {
@@ -19,11 +24,24 @@ export function unpackU32(bytes: Uint8Array): Uint32Array {
 }
 
 export function packF32(values: Float32Array | readonly number[]): Uint8Array {
-  return littleEndian(new Uint8Array(Float32Array.from(values).buffer));
+  const bytes = new Uint8Array(values.length * WORD_BYTES);
+  for (let at = 0; at < values.length; at += 1) {
+    float[0] = values[at]!;
+    setWord(bytes, at, bits[0]!);
+  }
+  return bytes;
 }
 
 export function unpackF32(bytes: Uint8Array): Float32Array {
   return new Float32Array(unpackU32(bytes).buffer);
+}
+
+function setWord(bytes: Uint8Array, at: number, word: number): void {
+  const to = at * WORD_BYTES;
+  bytes[to] = word;
+  bytes[to + 1] = word >>> 8;
+  bytes[to + 2] = word >>> 16;
+  bytes[to + 3] = word >>> 24;
 }
 
 function wordAt(bytes: Uint8Array, from: number): number {
@@ -36,11 +54,4 @@ function wordCount(bytes: Uint8Array): number {
       'The event or blob was altered or cut: run the ledger check on this run.');
   }
   return bytes.length / WORD_BYTES;
-}
-
-/** Swaps in place between host order and little-endian; nothing to do on a little-endian host. */
-function littleEndian(bytes: Uint8Array): Uint8Array {
-  if (HOST_IS_LITTLE_ENDIAN) return bytes;
-  for (let at = 0; at < bytes.length; at += WORD_BYTES) bytes.subarray(at, at + WORD_BYTES).reverse();
-  return bytes;
 }

@@ -7,7 +7,7 @@
  */
 import type { Environment, Json, Task, Transition } from '../../core/environment.js';
 import {
-  evolveEpisode, nextEpisodeAction, type EndStatus, type EpisodeAction, type EpisodeState,
+  contextOf, evolveEpisode, nextEpisodeAction, type Context, type EndStatus, type EpisodeAction, type EpisodeState,
 } from '../../core/episode/episode.js';
 import { packF32, packU32 } from '../../core/log/bytes.js';
 import type { Payload } from '../../core/log/fold.js';
@@ -58,6 +58,7 @@ class EpisodeRun {
   state: EpisodeState;
   private pending: Payload[] = [];
   private task: Task | undefined;
+  private context: Context | undefined;
   /** Of the current attempt, after `acted` turns. */
   private environmentState: { readonly value: Json; readonly acted: number } | undefined;
 
@@ -106,11 +107,12 @@ class EpisodeRun {
     if (fault !== undefined) throw fault;
   }
 
-  private async sample({ turn, prefix, maxNewTokens }: Doing<'sample'>): Promise<void> {
+  private async sample({ turn, maxNewTokens }: Doing<'sample'>): Promise<void> {
     const { round, request, chat, sampler, metrics } = this.work;
     const startedMs = performance.now();
+    this.context = contextOf(this.state, this.context);
     const sampled = await sampler.sample({
-      tokens: prefix, maxNewTokens, stopTokenIds: chat.stopTokenIds,
+      tokens: this.context.tokens, maxNewTokens, stopTokenIds: chat.stopTokenIds,
       // Never from attempt, claim or run: an episode taken up again samples the same tokens.
       seed: deriveSeed([request.seed, turn]),
       greedy: round.greedy, temperature: round.greedy ? 1 : round.temperature, bannedTokenIds: chat.bannedTokenIds,
@@ -203,7 +205,7 @@ class EpisodeRun {
   }
 
   private counts(): Pick<EpisodeEnded, 'attempt' | 'turns' | 'generatedTokens'> {
-    const generatedTokens = this.state.turns.reduce((sum, turn) => sum + turn.tokens.length, 0);
+    const generatedTokens = this.state.turns.reduce((sum, turn) => sum + turn.length, 0);
     return { attempt: this.state.attempts, turns: this.state.turns.length, generatedTokens };
   }
 
@@ -229,6 +231,8 @@ class EpisodeRun {
     const payloads = this.pending;
     this.pending = [];
     await this.work.stream.record(...payloads);
+    // The same by meaning, and held once.
+    this.state = this.work.stream.state;
   }
 }
 

@@ -16,6 +16,7 @@ import type { RunContext } from '../runtime/run-context.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
 import { isWeightsMissing, patientSampler } from './patient-sampler.js';
+import { runningFold } from './running-fold.js';
 import { stageRequests, type StageRequests } from './stage-requests.js';
 import { standRollouts } from './stand-rollouts.js';
 import { sampleAsRequested, sampleWithNewest, type TurnSampler } from './turn-sampler.js';
@@ -96,7 +97,7 @@ async function startEpisodes(deps: RolloutDeps, shard: Shard, work: ShardWork): 
   const streams = await claimStreams(
     context.log,
     owed.map(({ episode }) => ({ stream: episodeStream(shard.run, episode), role: 'rollout' as const, holder: deps.holder, run: shard.run })),
-    episodeFold,
+    runningFold,
   );
   const patient = patientSampler(deps.sampler, round.weights, {
     withinMs: deps.samplerPatienceMs ?? DEFAULT_PATIENCE_MS,

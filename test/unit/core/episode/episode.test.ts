@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  MAX_ATTEMPTS, contextTokens, episodeFold, evolveEpisode, initialEpisode, isEnded, isUsable, nextEpisodeAction, scoreKey,
-  type EpisodeState,
+  MAX_ATTEMPTS, contextOf, episodeFold, evolveEpisode, initialEpisode, isEnded, isUsable, nextEpisodeAction, scoreKey,
+  type Context, type EpisodeState,
 } from '../../../../core/episode/episode.js';
 import { packF32, packU32 } from '../../../../core/log/bytes.js';
 import type { Payload } from '../../../../core/log/fold.js';
@@ -45,14 +45,16 @@ describe('what an episode needs next', () => {
   test('owed: an attempt, then the first turn after the prompt', () => {
     expect(nextEpisodeAction(after(), BUDGET)).toEqual({ kind: 'start-attempt', attempt: 1 });
     expect(nextEpisodeAction(after(started()), BUDGET))
-      .toEqual({ kind: 'sample', turn: 0, prefix: Uint32Array.of(0, 1, 2, 3, 4), maxNewTokens: 8 });
+      .toEqual({ kind: 'sample', turn: 0, maxNewTokens: 8 });
+    expect(contextOf(after(started())).tokens).toEqual(Uint32Array.of(0, 1, 2, 3, 4));
   });
 
   test('a sampled turn is acted on; its observation is part of the next prefix', () => {
     const turn = sampled(0, [50, 51]);
     expect(nextEpisodeAction(after(started(), turn), BUDGET)).toEqual({ kind: 'act', turn: 0 });
-    expect(nextEpisodeAction(after(started(), turn, observed(0, [9])), BUDGET))
-      .toEqual({ kind: 'sample', turn: 1, prefix: Uint32Array.of(0, 1, 2, 3, 4, 50, 51, 9), maxNewTokens: 8 });
+    const answered = after(started(), turn, observed(0, [9]));
+    expect(nextEpisodeAction(answered, BUDGET)).toEqual({ kind: 'sample', turn: 1, maxNewTokens: 8 });
+    expect(contextOf(answered).tokens).toEqual(Uint32Array.of(0, 1, 2, 3, 4, 50, 51, 9));
   });
 
   test('an empty observation ends it completed', () => {
@@ -166,9 +168,23 @@ describe('properties', () => {
       expect(isEnded(state)).toBe(true);
       expect(state.turns.length).toBeLessThanOrEqual(budget.maxTurns);
       for (const turn of state.turns) expect(turn.tokens.length).toBeLessThanOrEqual(budget.maxTurnTokens);
-      const generatedEnd = contextTokens(state).length - (state.turns.at(-1)?.observationTokens?.length ?? 0);
+      const generatedEnd = contextOf(state).tokens.length - (state.turns.at(-1)?.observationLength ?? 0);
       expect(state.turns.length === 0 || generatedEnd <= budget.maxContextTokens).toBe(true);
       expect(state.aborted.length).toBeLessThanOrEqual(MAX_ATTEMPTS);
+    }));
+  });
+
+  test('its context grows as if it were joined anew, and is as long as the state says', () => {
+    fc.assert(fc.property(scripts, budgets, (script, budget) => {
+      let context: Context | undefined;
+      runFrom([], budget, script).reduce((state, fact) => {
+        const next = evolveEpisode(state, fact);
+        expect(next.contextLength).toBe(contextOf(next).tokens.length);
+        if (nextEpisodeAction(next, budget).kind !== 'sample') return next;
+        context = contextOf(next, context);
+        expect(context).toEqual(contextOf(next));
+        return next;
+      }, initialEpisode());
     }));
   });
 
