@@ -17,14 +17,28 @@ const TURNS = Number(option('--turns', '4'));
 const SIZES = option('--episodes', '100,1000,10000,100000').split(',').map(Number);
 const PER_WORKER = 10;
 const DUE_TOGETHER = 64;
+/** A small number of episodes is played again and again until it costs enough to be measured; and first, unmeasured, until the code is compiled. */
+const LEAST_EVENTS = 200_000;
+const WARM_UP_EVENTS = 60_000;
+const REPORT_EVERY = 500_000;
+const eventsOf = (episodes) => episodes * (2 * TURNS + 3);
 const nothing = () => undefined;
 
-console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | heap KiB an episode |\n|---|---|---|---|---|---|---|---|`);
+console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | memory KiB an episode |\n|---|---|---|---|---|---|---|---|`);
+for (let warmed = 0; warmed < WARM_UP_EVENTS; warmed += eventsOf(200)) await play(200);
 let first;
-await play(200, true);
-for (const episodes of SIZES) await play(episodes, false);
+for (const episodes of SIZES) {
+  const total = { events: 0, costUs: 0, virtualMs: 0, bytes: 0 };
+  do {
+    const { events, costUs, virtualMs, bytes } = await play(episodes);
+    Object.assign(total, { events: total.events + events, costUs: total.costUs + costUs, virtualMs, bytes: Math.max(total.bytes, bytes) });
+  } while (total.events < LEAST_EVENTS);
+  const cost = total.costUs / total.events;
+  first ??= cost;
+  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${total.events} | ${(total.virtualMs / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${(total.bytes / episodes / 1024).toFixed(1)} |`);
+}
 
-async function play(episodes, warmUp) {
+async function play(episodes) {
   const directory = mkdtempSync(join(tmpdir(), 'stemma-scale-'));
   const logs = await openEmbeddedLogs(directory);
   const log = await logs.open(RUN, 'write');
@@ -41,12 +55,15 @@ async function play(episodes, warmUp) {
     metrics: { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing },
   });
   globalThis.gc?.();
-  const heapBefore = process.memoryUsage().heapUsed;
-  const cpu = process.cpuUsage();
+  globalThis.gc?.();
+  const held = () => { const { heapUsed, arrayBuffers } = process.memoryUsage(); return heapUsed + arrayBuffers; };
+  const before = held();
+  const cpu = usedUs();
   const shards = Array.from({ length: episodes / PER_WORKER }, (_, worker) => rolloutShard({ run: RUN, stage: 'rl', step: 1 + Math.floor(worker / 10), round: 0, from: (worker % 10) * PER_WORKER, to: (worker % 10 + 1) * PER_WORKER }));
-  let heap = 0;
+  let bytes = 0;
   let measuring = 0;
   let finished = false;
+  let reported = 0;
   const done = Promise.all(shards).then((results) => { finished = true; return results; });
   while (!finished) {
     await nextTick();
@@ -55,23 +72,32 @@ async function play(episodes, warmUp) {
       await new Promise((resolve) => { counted.settled = resolve; });
       continue;
     }
-    if (!clock.advance() || clock.answered() < episodes * (TURNS - 1) || heap !== 0) continue;
-    // Near the end of all of them, and without what nobody holds any more.
-    const before = process.cpuUsage();
-    globalThis.gc?.();
-    heap = process.memoryUsage().heapUsed - heapBefore;
-    const { user, system } = process.cpuUsage(before);
-    measuring = user + system;
+    if (counted.events - reported >= REPORT_EVERY) {
+      reported = counted.events;
+      console.error(`${new Date().toISOString()} ${episodes} episodes: ${reported} of ${eventsOf(episodes)} events, CPU ${((usedUs() - cpu) / reported).toFixed(1)} us an event so far, resident ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`);
+    }
+    if (bytes === 0 && clock.answered() >= episodes * (TURNS - 1)) {
+      // Near the end of all of them, and without what nobody holds any more: buffers are given back by the second.
+      const from = usedUs();
+      globalThis.gc?.();
+      globalThis.gc?.();
+      bytes = held() - before;
+      measuring = usedUs() - from;
+    }
+    clock.advance();
   }
   const ended = (await done).reduce((sum, result) => sum + result.finished, 0);
-  const used = process.cpuUsage(cpu);
+  const costUs = usedUs() - cpu - measuring;
   if (ended !== episodes) throw new Error(`${ended} of ${episodes} episodes ended`);
-  const cost = (used.user + used.system - measuring) / counted.events;
   await logs.close();
   rmSync(directory, { recursive: true });
-  if (warmUp) return;
-  first ??= cost;
-  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${counted.events} | ${(clock.now() / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${(heap / episodes / 1024).toFixed(1)} |`);
+  return { events: counted.events, costUs, virtualMs: clock.now(), bytes };
+}
+
+/** Of all threads. */
+function usedUs() {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }
 
 /** Requests of 100 episodes each, as steps of a stage make them. */
@@ -120,7 +146,6 @@ function virtualSampler() {
         answered += 1;
         next.answer();
       }
-      return heap.length > 0;
     },
   };
 }
