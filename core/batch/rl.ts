@@ -3,7 +3,9 @@ import { asymmetricAdvantages } from '../advantage/asymmetric.js';
 import { grpoAdvantages } from '../advantage/grpo.js';
 import { packF32 } from '../log/bytes.js';
 import { tokenWeights } from '../loss/aggregate.js';
+import { IMPORTANCE_CAP } from '../loss/policy-gradient.js';
 import type { RlStageRecipe } from '../recipe/recipe.js';
+import type { LossTerm } from '../../proto/gen/stemma/v1/data.js';
 import { assembleBatch, trainableTokens, weightStream, type ClosedBatch, type Trainable } from './batch.js';
 
 export interface RlMember extends Trainable {
@@ -15,6 +17,8 @@ export interface RlMember extends Trainable {
   readonly logprobs: Float32Array;
   /** [L], the reference model's; empty when the KL coefficient is 0. */
   readonly referenceLogprobs: Float32Array;
+  /** u8[L]: 1 where the token is staler than its stage allows, and is weighted in the place of clipped. Absent where none is. */
+  readonly stale?: Uint8Array | undefined;
 }
 
 /** `groups`: members of one prompt in sample order. */
@@ -25,19 +29,7 @@ export function closeRlBatch(groups: readonly (readonly RlMember[])[], stage: Rl
   const weights = tokenWeights(counts, stage.aggregation);
   const batch = assembleBatch(members.map((sample, i) => ({
     sample,
-    terms: [{
-      weights: weightStream(sample.mask, weights[i] ?? 0),
-      kind: {
-        $case: 'policyGradient',
-        value: {
-          advantages: weightStream(sample.mask, advantages[i] ?? 0),
-          oldLogprobs: packF32(sample.logprobs),
-          referenceLogprobs: packF32(sample.referenceLogprobs),
-          clipLow: stage.clipLow, clipHigh: stage.clipHigh,
-          klCoefficient: stage.klCoefficient, entropyCoefficient: stage.entropyCoefficient,
-        },
-      },
-    }],
+    terms: policyTerms(sample, stage, { weight: weights[i] ?? 0, advantage: advantages[i] ?? 0 }),
   })), stage.packing);
   return {
     batch,
@@ -45,6 +37,29 @@ export function closeRlBatch(groups: readonly (readonly RlMember[])[], stage: Rl
       member: m.member, pass: 0, domain: m.domain, reward: m.reward, advantage: advantages[i] ?? 0, trainableTokens: counts[i] ?? 0,
     })),
   };
+}
+
+/** One term; a second one for stale tokens. A token has weight in one of them. */
+function policyTerms(sample: RlMember, stage: RlStageRecipe, { weight, advantage }: { readonly weight: number; readonly advantage: number }): LossTerm[] {
+  const term = (mask: Uint8Array, importanceCap?: number): LossTerm => ({
+    weights: weightStream(mask, weight),
+    kind: {
+      $case: 'policyGradient',
+      value: {
+        advantages: weightStream(sample.mask, advantage),
+        oldLogprobs: packF32(sample.logprobs),
+        referenceLogprobs: packF32(sample.referenceLogprobs),
+        clipLow: stage.clipLow, clipHigh: stage.clipHigh,
+        klCoefficient: stage.klCoefficient, entropyCoefficient: stage.entropyCoefficient,
+        ...(importanceCap === undefined ? {} : { importanceCap }),
+      },
+    },
+  });
+  const { mask, stale } = sample;
+  if (stale === undefined) return [term(mask)];
+  const cap = stage.asynchronous?.importanceCap ?? IMPORTANCE_CAP;
+  const fresh = mask.map((generated, t) => generated * (1 - (stale[t] ?? 0)));
+  return [...(fresh.some(Boolean) ? [term(fresh)] : []), term(mask.map((generated, t) => generated * (stale[t] ?? 0)), cap)];
 }
 
 function groupAdvantages(group: readonly RlMember[], stage: RlStageRecipe): number[] {

@@ -5,6 +5,13 @@
 import type { EpisodeState } from './episode.js';
 import { concatenate } from './episode.js';
 
+/** Generated tokens [start, end) of one turn, all sampled by one set of weights. */
+export interface SampledSpan {
+  readonly start: number;
+  readonly end: number;
+  readonly weightsHash: string;
+}
+
 /** T tokens, of which N generated. */
 export interface Trajectory {
   /** u32[T] */
@@ -15,15 +22,19 @@ export interface Trajectory {
   readonly logprobs: Float32Array;
   /** u32[N], ascending: where mask is 1, so the positions of the predicted tokens; each ≥ 1. */
   readonly generatedPositions: Uint32Array;
+  /** In order; together the generated tokens. */
+  readonly sampledSpans: readonly SampledSpan[];
 }
 
 export function trajectoryOf(state: EpisodeState): Trajectory {
   const lastTurn = state.turns.length - 1;
   const parts: Uint32Array[] = [state.promptTokens];
   const spans: { start: number; logprobs: Float32Array }[] = [];
+  const sampledSpans: SampledSpan[] = [];
   let length = state.promptTokens.length;
   state.turns.forEach((turn, index) => {
     spans.push({ start: length, logprobs: turn.logprobs });
+    sampledSpans.push({ start: length, end: length + turn.tokens.length, weightsHash: turn.weightsHash });
     parts.push(turn.tokens);
     length += turn.tokens.length;
     if (index === lastTurn || turn.observationTokens === undefined) return;
@@ -40,5 +51,5 @@ export function trajectoryOf(state: EpisodeState): Trajectory {
       generatedPositions.push(span.start + offset);
     }
   }
-  return { tokens: concatenate(parts), mask, logprobs, generatedPositions: Uint32Array.from(generatedPositions) };
+  return { tokens: concatenate(parts), mask, logprobs, generatedPositions: Uint32Array.from(generatedPositions), sampledSpans };
 }

@@ -37,7 +37,7 @@ export interface ClippedLoss {
   readonly loss: number;
   /** With respect to the current log-probability. */
   readonly gradient: number;
-  /** The clipped branch is strictly the larger: counted in the clip fraction. */
+  /** The clipped branch is strictly the larger, or the weight was truncated: counted in the clip fraction. */
   readonly clipped: boolean;
 }
 
@@ -49,6 +49,26 @@ export function clippedPolicyLoss(token: PolicyToken, clip: ClipRange): ClippedL
   const clipped = clippedLoss > unclippedLoss;
   const flat = clipped || Math.abs(logRatio) > LOG_RATIO_CLAMP;
   return { loss: Math.max(unclippedLoss, clippedLoss), gradient: flat ? 0 : unclippedLoss, clipped };
+}
+
+/** Slime's --tis-clip. */
+export const IMPORTANCE_CAP = 2;
+
+/**
+ * Truncated importance weighting, for tokens too stale to clip: the ratio corrects for the weights that sampled the token, cut at C
+ * so that one token cannot carry a step, and with no gradient of its own.
+ *
+ *   ℓ = −A · sg(min(ρ, C)) · logp        ∂ℓ/∂logp = −A · min(ρ, C)
+ *
+ * Where clipping stops a token (its ratio left the range), this goes on learning from it at bounded weight.
+ *
+ * Equations: V-trace's ρ̄ (arXiv 1802.01561 §4.1); CISPO (arXiv 2506.13585 eq. 4–5).
+ * Source: THUDM/slime --tis-clip (C = 2).
+ */
+export function truncatedPolicyLoss(token: PolicyToken, cap: number): ClippedLoss {
+  const ratio = Math.exp(clamp(token.logprob - token.oldLogprob, -LOG_RATIO_CLAMP, LOG_RATIO_CLAMP));
+  const gradient = -token.advantage * Math.min(ratio, cap);
+  return { loss: gradient * token.logprob, gradient, clipped: ratio > cap };
 }
 
 function clamp(value: number, low: number, high: number): number {

@@ -4,7 +4,7 @@
  */
 import type { BatchClosed, ModelState } from '../../proto/gen/stemma/v1/events.js';
 import { asynchronyOf, type Recipe, type StageRecipe } from '../recipe/recipe.js';
-import { stalenessOf, versionsBefore } from '../stage/staleness.js';
+import { memberStalenessBound, stalenessOf, versionsBefore } from '../stage/staleness.js';
 import type { StageFacts } from './facts.js';
 import { episodeFinding, runFinding, stageFinding, type Finding } from './finding.js';
 import { isDatasetRow } from './ledger-batches.js';
@@ -85,6 +85,7 @@ function stageModels(audit: Audit, stage: StageRecipe, facts: StageFacts): Findi
     ...facts.closed.flatMap((batch) => [
       ...teacherFindings(audit, stage, batch), ...memberFindings(audit, stage, batch), ...stalenessFindings(audit, stage, { batch, facts }),
     ]),
+    ...staleDropFindings(audit, stage, facts),
   ];
 }
 
@@ -136,13 +137,33 @@ function memberFindings(audit: Audit, stage: StageRecipe, batch: BatchClosed): F
 /** No turn of a member was sampled by older weights than the stage allows; in a synchronous one none but those it trains. */
 function stalenessFindings({ view }: Audit, stage: StageRecipe, { batch, facts }: { readonly batch: BatchClosed; readonly facts: StageFacts }): Finding[] {
   const parent = view.run.stages.get(stage.id)?.started.parent?.weightsHash;
-  const bound = asynchronyOf(stage)?.maxStaleness ?? 0;
+  const bound = memberStalenessBound(asynchronyOf(stage));
   if (parent === undefined) return [];
   const versions = versionsBefore(batch.step, parent, facts.committed);
   return batch.members.filter(({ member }) => !isDatasetRow(member)).flatMap(({ member }) => {
     const staleness = stalenessOf(batch.step, view.episodes.get(member)?.sampledBy ?? [], versions);
     return staleness <= bound ? [] : [stageFinding(stage.id, `batchClosed ${batch.step}`,
       `episode ${member} in the batch of step ${batch.step} of ${stage.id} was sampled by weights ${staleness} steps old; ${bound} are allowed`)];
+  });
+}
+
+/** Whoever was dropped as stale was staler than its stage allows, and its prompt was asked for again in its step. */
+function staleDropFindings({ view }: Audit, stage: StageRecipe, facts: StageFacts): Finding[] {
+  const asynchrony = asynchronyOf(stage);
+  const parent = view.run.stages.get(stage.id)?.started.parent?.weightsHash;
+  const dropped = new Set(facts.dropped.filter(({ reason }) => reason === 'stale').map(({ episode }) => episode));
+  if (parent === undefined) return [];
+  return [...dropped].flatMap((episode) => {
+    const at = (what: string): Finding[] => [stageFinding(stage.id, `episodeDropped ${episode}`, `${stage.id} dropped episode ${episode} as stale, ${what}`)];
+    const asked = view.requests.get(episode)?.[0];
+    if (asked === undefined) return [];
+    const { step, round } = asked.request;
+    if (asynchrony?.onStale !== 'drop') return at('and its recipe drops none');
+    const staleness = stalenessOf(step, view.episodes.get(episode)?.sampledBy ?? [], versionsBefore(step, parent, facts.committed));
+    if (staleness <= asynchrony.maxStaleness) return at(`yet it was ${staleness} steps behind; ${asynchrony.maxStaleness} are allowed`);
+    const again = facts.requested.some((request) => request.step === step && request.round > round
+      && request.episodes.some(({ task, sample }) => task === asked.episode.task && sample === asked.episode.sample));
+    return again || !facts.closed.some((batch) => batch.step === step) ? [] : at('and its prompt was not asked for again');
   });
 }
 

@@ -73,10 +73,17 @@ interface StageCommon {
 
 /** Rollouts run ahead of the learner (docs/decisions/asynchronous.md). Without it a stage is synchronous: each sample is of the weights it trains. */
 export interface Asynchrony {
-  /** Steps that the weights behind a turn may lag behind those its sample trains, at most. */
+  /** Steps that the weights behind a turn may lag behind those its sample trains. */
   readonly maxStaleness: number;
-  /** What keeps the bound: no step is asked for before its samples can keep it. */
-  readonly onStale: 'wait';
+  /** Steps asked for beyond the one learned next; by default maxStaleness. */
+  readonly ahead?: number | undefined;
+  /**
+   * wait: no step is asked for before its samples can keep the bound. Of staler ones, where `ahead` is larger —
+   * weight: truncated importance weights for their stale tokens, in the place of clipping; drop: the episode is dropped and its prompt asked for again.
+   */
+  readonly onStale: 'wait' | 'weight' | 'drop';
+  /** C of min(ρ, C), with 'weight' alone; by default IMPORTANCE_CAP of core/loss/policy-gradient.ts. */
+  readonly importanceCap?: number | undefined;
   /** When an episode in flight takes new weights. */
   readonly inFlight: 'between-turns';
 }

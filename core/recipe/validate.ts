@@ -7,7 +7,8 @@ import type { Domain } from '../environment.js';
 import { rewardOrderingProblems } from '../reward/reward.js';
 import { problemOf } from './problems.js';
 import type { Problem } from './problems.js';
-import type { DistillStageRecipe, Recipe, RlStageRecipe, SftStageRecipe, StageRecipe } from './recipe.js';
+import { stepsAhead } from '../stage/staleness.js';
+import type { Asynchrony, DistillStageRecipe, Recipe, RlStageRecipe, SftStageRecipe, StageRecipe } from './recipe.js';
 import { NO_TEACHER } from './references.js';
 
 /** Shares are written by hand with two or three decimals. */
@@ -86,8 +87,22 @@ function sftProblems(stage: SftStageRecipe, path: string): Problem[] {
   return problems;
 }
 
-function rlProblems(stage: RlStageRecipe, path: string): Problem[] {
+/** Every combination that would do nothing, or something else than it says. */
+function asynchronyProblems(asynchrony: Asynchrony | undefined, path: string): Problem[] {
+  if (!asynchrony) return [];
+  const { maxStaleness, onStale, importanceCap } = asynchrony;
+  const ahead = stepsAhead(asynchrony);
   const problems: Problem[] = [];
+  if (ahead === 0) problems.push({ path: `${path}.maxStaleness`, reason: 'nothing is asked for ahead: leave `asynchronous` out for synchronous training' });
+  else if (onStale === 'wait' && ahead > maxStaleness) problems.push({ path: `${path}.ahead`, reason: `${ahead} steps ahead would make samples staler than maxStaleness (${maxStaleness}): ask less far ahead, or set onStale to weight or drop` });
+  else if (onStale !== 'wait' && ahead <= maxStaleness) problems.push({ path: `${path}.onStale`, reason: `no sample can be staler than maxStaleness (${maxStaleness}) at ${ahead} steps ahead: ask further ahead, or use onStale: wait` });
+  if (onStale !== 'weight' && importanceCap !== undefined) problems.push({ path: `${path}.importanceCap`, reason: `onStale: ${onStale} weights nothing` });
+  if (ahead > 8) problems.push({ path: `${path}.maxStaleness`, reason: 'expected ≤ 8: each is a round in flight' });
+  return problems;
+}
+
+function rlProblems(stage: RlStageRecipe, path: string): Problem[] {
+  const problems = asynchronyProblems(stage.asynchronous, `${path}.asynchronous`);
   const asymmetric = stage.advantage.kind === 'asymmetric';
   if (asymmetric && stage.dynamicSampling.enabled && stage.dynamicSampling.metric === 'correct') {
     problems.push({ path: `${path}.dynamicSampling`, reason: 'dropping groups by outcome would remove the all-wrong groups from which an asymmetric advantage learns; disable it or use metric: reward' });
@@ -101,7 +116,10 @@ function rlProblems(stage: RlStageRecipe, path: string): Problem[] {
 }
 
 function distillProblems(recipe: Recipe, stage: DistillStageRecipe, path: string): Problem[] {
-  const problems: Problem[] = [];
+  const problems = asynchronyProblems(stage.asynchronous, `${path}.asynchronous`);
+  if (stage.asynchronous && stage.asynchronous.onStale !== 'wait') {
+    problems.push({ path: `${path}.asynchronous.onStale`, reason: `${stage.asynchronous.onStale} is not built for distillation: only wait` });
+  }
   if (stage.minMembersPerDomain > stage.promptsPerDomain) {
     problems.push({ path: `${path}.minMembersPerDomain`, reason: `${stage.minMembersPerDomain} exceeds promptsPerDomain (${stage.promptsPerDomain}): every step would block` });
   }

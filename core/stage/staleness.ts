@@ -8,6 +8,18 @@
  * so staleness is at most `ahead`, however rollouts and learner are interleaved. Synchronous is ahead = 0.
  */
 import type { BlobRef, EpisodesRequested, StepCommitted } from '../../proto/gen/stemma/v1/events.js';
+import type { Trajectory } from '../episode/trajectory.js';
+import type { Asynchrony } from '../recipe/recipe.js';
+
+/** Steps that are asked for beyond the one learned next. */
+export function stepsAhead(asynchrony: Asynchrony | undefined): number {
+  return asynchrony?.ahead ?? asynchrony?.maxStaleness ?? 0;
+}
+
+/** What no member of a batch may exceed. */
+export function memberStalenessBound(asynchrony: Asynchrony | undefined): number {
+  return asynchrony?.onStale === 'weight' ? stepsAhead(asynchrony) : asynchrony?.maxStaleness ?? 0;
+}
 
 /** Steps whose first round is asked for now: the one learned next and at most `ahead` beyond it. This is the back-pressure too. */
 export function stepsToRequest(
@@ -49,4 +61,15 @@ export function stalenessOf(step: number, sampledBy: Iterable<string>, versions:
   let staleness = 0;
   for (const hash of sampledBy) staleness = Math.max(staleness, step - 1 - (versions.get(hash) ?? step - 1));
   return staleness;
+}
+
+/** u8[T]: 1 where the weights that sampled a token are more than `bound` steps behind those that `step` trains; undefined where all are within. */
+export function staleTokens(
+  { tokens, sampledSpans }: Pick<Trajectory, 'tokens' | 'sampledSpans'>, at: { readonly step: number; readonly bound: number }, versions: ReadonlyMap<string, number>,
+): Uint8Array | undefined {
+  const stale = sampledSpans.filter(({ weightsHash }) => stalenessOf(at.step, [weightsHash], versions) > at.bound);
+  if (stale.length === 0) return undefined;
+  const marked = new Uint8Array(tokens.length);
+  for (const { start, end } of stale) marked.fill(1, start, end);
+  return marked;
 }

@@ -17,13 +17,14 @@ class PolicySettings(NamedTuple):
     clip_high: torch.Tensor
     kl_coefficient: torch.Tensor
     entropy_coefficient: torch.Tensor
+    importance_cap: torch.Tensor  # 0: clipped
 
 
 class PolicyLoss(NamedTuple):
     """All [n]."""
 
     loss: torch.Tensor
-    clipped: torch.Tensor  # 1 where the clipped branch is the larger one
+    clipped: torch.Tensor  # 1 where the clipped branch is the larger one, or the importance weight was truncated
     ratio: torch.Tensor
     kl: torch.Tensor  # k3; 0 where there is no reference
 
@@ -36,15 +37,22 @@ def cross_entropy(logprob: torch.Tensor) -> torch.Tensor:
 def policy_gradient(logprob: torch.Tensor, entropy: torch.Tensor, s: PolicySettings) -> PolicyLoss:
     """max(−A·ρ, −A·clip(ρ, 1−low, 1+high)) + c_kl·k3 − c_ent·H, with ρ = exp(clamp(log p − log p_old, ±20)).
 
+    Where importance_cap C > 0 the first term is −A·sg(min(ρ, C))·log p: truncated importance weights (V-trace; slime's TIS; CISPO).
     No dual clip. verl's clamps: the log-ratio at ±20, as the KL's argument below.
     """
     ratio = torch.exp((logprob - s.old_logprob).clamp(-20.0, 20.0))
     unclipped = -s.advantage * ratio
     clipped = -s.advantage * torch.minimum(torch.maximum(ratio, 1.0 - s.clip_low), 1.0 + s.clip_high)
+    surrogate, over = torch.maximum(unclipped, clipped), clipped > unclipped
+    weighted = s.importance_cap > 0
+    if weighted.any():
+        truncated = -s.advantage * torch.minimum(ratio, s.importance_cap).detach() * logprob
+        surrogate = torch.where(weighted, truncated, surrogate)
+        over = torch.where(weighted, ratio > s.importance_cap, over)
     has_reference = s.kl_coefficient != 0
     kl = torch.where(has_reference, k3(logprob, s.reference_logprob), torch.zeros_like(logprob))
-    loss = torch.maximum(unclipped, clipped) + s.kl_coefficient * kl - s.entropy_coefficient * entropy
-    return PolicyLoss(loss, (clipped > unclipped).to(logprob.dtype), ratio, kl)
+    loss = surrogate + s.kl_coefficient * kl - s.entropy_coefficient * entropy
+    return PolicyLoss(loss, over.to(logprob.dtype), ratio, kl)
 
 
 def k3(logprob: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:

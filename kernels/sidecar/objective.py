@@ -49,8 +49,15 @@ def _policy_gradient(given: torch.Tensor, entropy: torch.Tensor, stream: Stream,
     has_reference = stream.fields["kl_coefficient"] != 0
     if has_reference.any():
         stats.add(stream.sample[has_reference], {"kl": _numpy(result.kl)[has_reference]})
+    weighted = stream.fields["importance_cap"] > 0
+    clipped, ratio = _numpy(result.clipped), _numpy(result.ratio)
+    if weighted.any():
+        stats.add(stream.sample[weighted], {
+            "importance_weight": np.minimum(ratio, stream.fields["importance_cap"])[weighted], "importance_truncated": clipped[weighted],
+        })
+    stats.add(stream.sample[~weighted], {"clip_fraction": clipped[~weighted]})
     return result.loss, {
-        "policy_gradient": _numpy(result.loss), "clip_fraction": _numpy(result.clipped), "ratio": _numpy(result.ratio),
+        "policy_gradient": _numpy(result.loss), "ratio": ratio,
         "logprob_gap": np.abs(_numpy(logprob) - stream.fields["old_logprob"]),
     }
 

@@ -169,7 +169,7 @@ def _policy_fields(sample, term, positions: np.ndarray, length: int) -> dict[str
         "advantage": _floats(sample, term.advantages, "advantages", length),
         "old_logprob": _floats(sample, term.old_logprobs, "old_logprobs", length), "reference_logprob": reference,
     }
-    constants = {name: getattr(term, name) for name in ("clip_low", "clip_high", "kl_coefficient", "entropy_coefficient")}
+    constants = {name: getattr(term, name) for name in ("clip_low", "clip_high", "kl_coefficient", "entropy_coefficient", "importance_cap")}
     return {name: array[positions] for name, array in per_token.items()} | {
         name: np.full(len(positions), value, np.float32) for name, value in constants.items()
     }

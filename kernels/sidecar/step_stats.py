@@ -7,7 +7,9 @@ entropy          H over the full vocabulary                   weighted tokens
 cross_entropy    ℓ, unweighted                                its tokens
 policy_gradient  ℓ, unweighted                                its tokens
 salient_vocabulary ℓ, unweighted                              its tokens
-clip_fraction    1 where the clipped branch is the larger     policy tokens
+clip_fraction    1 where the clipped branch is the larger     clipped policy tokens
+importance_weight min(p/p_old, cap)                           stale policy tokens
+importance_truncated 1 where p/p_old is above the cap         stale policy tokens
 ratio            p/p_old                                      policy tokens
 logprob_gap      |log p − log p_old|, trainer against rollout policy tokens
 kl               k3 to the reference                          policy tokens with a reference

@@ -5,6 +5,7 @@ import type { RunLogs } from '../../core/ports.js';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, type RunState } from '../../core/run/run.js';
+import { stepsAhead } from '../../core/stage/staleness.js';
 import { lastClosed, stageFold } from '../../core/stage/stage.js';
 import type { ControlFact, FailureCause, RunActivities, StageRef } from '../../workflows/activities.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
@@ -118,7 +119,7 @@ async function amend(context: RunContext, fact: ControlFact, state: RunState): P
   if (problem) throw new StemmaError('gateway', 'INVALID', `cannot amend ${stageId} ${path}: ${problem}`, 'Correct the amendment and send it again.');
   parseRecipeValue(amendedRecipe(context.recipe, stageId, path, fact.value), `the amendment of ${stageId} ${path}`);
   const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
-  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT + (asynchronyOf(recipe)?.maxStaleness ?? 0) : 1;
+  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT + stepsAhead(asynchronyOf(recipe)) : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
     value: { updateId: fact.updateId, by: fact.by, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },

@@ -7,12 +7,13 @@ import type { DistillStageRecipe } from '../../core/recipe/recipe.js';
 import { episodesAsked, roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { settleAll } from '../runtime/settle-all.js';
-import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
+import { episodeStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
 import { needRollouts, requestRound, type Finished } from '../training/requests.js';
 import type { EpisodeScoring, TeacherScoring } from '../training/scoring.js';
 import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
 import type { StepEpisodes } from '../training/step-episodes.js';
+import { sampledBy, stalenessStats } from '../training/staleness.js';
 import { takeSteps } from '../training/take-steps.js';
 
 export interface DistillerDeps extends TrainingDeps {

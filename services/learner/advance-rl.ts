@@ -9,12 +9,14 @@ import type { TrainerState } from '../../core/ports.js';
 import type { RlStageRecipe } from '../../core/recipe/recipe.js';
 import { groupOutcomes, isInformative, selectGroups, withoutUnscored, type Group } from '../../core/stage/groups.js';
 import { promptsAsked, roundsOf } from '../../core/stage/stage.js';
+import type { EpisodeDropped } from '../../proto/gen/stemma/v1/events.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
-import { episodeStats, sampledBy, stalenessStats } from '../training/episode-stats.js';
+import { episodeStats } from '../training/episode-stats.js';
 import { commitStep, policyOf, recordBatch, type Policy } from '../training/learn-step.js';
-import { needRollouts, requestRound, type Finished } from '../training/requests.js';
+import { needRollouts, requestRound, type AskedTask, type Finished } from '../training/requests.js';
 import { alignGivenLogprobs, scoreRows, type TeacherScoring } from '../training/scoring.js';
 import type { StepEpisodes } from '../training/step-episodes.js';
+import { judgeStaleness, sampledBy, staleTokensOf, stalenessStats } from '../training/staleness.js';
 import { takeSteps } from '../training/take-steps.js';
 import { withStageSession, type StageSession, type TrainingDeps } from '../training/session.js';
 import { openHardSet } from './hard-set.js';
@@ -65,18 +67,32 @@ function firstRoundPrompts({ dynamicSampling, promptsPerStep }: RlStageRecipe): 
   return dynamicSampling.enabled ? Math.ceil(promptsPerStep * dynamicSampling.overSampling) : promptsPerStep;
 }
 
+/** A stale episode leaves, and its prompt is asked for again, of the weights that the step trains: so once is enough, and its group is whole. */
+async function replaceStale(deps: LearnerDeps, session: StageSession, work: StepWork, stale: readonly Finished[]): Promise<StageNeeds> {
+  const samples = new Map<string, number[]>();
+  for (const { request: { task, sample } } of stale) samples.set(task, [...(samples.get(task) ?? []), sample]);
+  const { domain } = session.recipe as RlStageRecipe;
+  return requestGroups(session, {
+    step: work.state.step + 1, round: 1, policy: await policyOf(deps, session, work.state), hardSet: work.hardSet, prompts: 0,
+    again: [...samples].map(([task, of]) => ({ domain, task, samples: of })),
+    drops: stale.map(({ request }) => ({ episode: request.episode, reason: 'stale' })),
+  });
+}
+
 async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work: StepWork & { finished: readonly Finished[] }): Promise<StageNeeds | undefined> {
   const step = work.state.step + 1;
   const recipe = session.recipeAt(session.recipe as RlStageRecipe, step);
   const { dynamicSampling } = recipe;
   const keep = (group: Group<Finished>): boolean => !dynamicSampling.enabled || isInformative(group, dynamicSampling.metric);
-  const groups = groupOutcomes(work.finished);
+  const { fresh, stale } = recipe.asynchronous?.onStale === 'drop' ? judgeStaleness(session, step, work.finished) : { fresh: work.finished, stale: [] };
+  const rounds = roundsOf(session.stage.state, step).length;
+  if (stale.length > 0 && rounds === 1) return replaceStale(deps, session, work, stale);
+  const groups = groupOutcomes(fresh);
   const selection = selectGroups(groups, recipe.promptsPerStep, keep);
   const usable = selection.groups.filter(keep).length;
-  const rounds = roundsOf(session.stage.state, step).length;
   const lost = groups.some((group) => group.members.length < 2);
   const moreRounds = Math.max(dynamicSampling.enabled ? dynamicSampling.maxRounds : 0, lost ? REPLACEMENT_ROUNDS : 0);
-  if (usable < recipe.promptsPerStep && rounds <= moreRounds) {
+  if (usable < recipe.promptsPerStep && rounds - Number(stale.length > 0) <= moreRounds) {
     return requestGroups(session, {
       step, round: rounds, policy: await policyOf(deps, session, work.state), hardSet: work.hardSet, prompts: recipe.promptsPerStep - usable,
     });
@@ -91,7 +107,7 @@ async function closeOrAskForMore(deps: LearnerDeps, session: StageSession, work:
     throw new StemmaError('scorer', 'EXHAUSTED', `step ${step} of ${session.ref.stage}: no group has two members with reference scores`,
       'The reasons are in the ScoreFailed facts of its episodes (stemma lineage EPISODE): correct the cause, and start a new run.');
   }
-  const members = groupMembers(scored.groups, reference);
+  const members = groupMembers(session, { step, groups: scored.groups }, reference);
   await recordBatch(deps, session, {
     step, recipe, closed: closeRlBatch(members, recipe), policyWeightsHashes: sampledBy(scored.groups.flatMap((group) => group.members)), teacherWeightsHashes: {},
     dropped: [...selection.dropped, ...scored.dropped],
@@ -104,7 +120,11 @@ interface GroupRequest {
   readonly round: number;
   readonly policy: Policy;
   readonly hardSet: readonly string[];
+  /** New ones, by the next indices. */
   readonly prompts: number;
+  /** In the place of new ones: samples that replace `drops`. */
+  readonly again?: readonly AskedTask[];
+  readonly drops?: readonly EpisodeDropped[];
 }
 
 async function requestGroups(session: StageSession, wanted: GroupRequest): Promise<StageNeeds> {
@@ -112,14 +132,14 @@ async function requestGroups(session: StageSession, wanted: GroupRequest): Promi
   const environment = session.context.environments[recipe.domain];
   // Prompt numbers run on over steps and rounds, so that no prompt is asked twice before the set is used up.
   const asked = promptsAsked(session.stage.state);
-  const tasks = Array.from({ length: wanted.prompts }, (_, i) => {
+  const tasks = wanted.again ?? Array.from({ length: wanted.prompts }, (_, i) => {
     const index = asked + i;
     const hard = wanted.hardSet[index % Math.max(1, wanted.hardSet.length)];
     return { domain: recipe.domain, task: hard ?? environment.taskId('train', index, recipe.variant) };
   });
   return requestRound(session, {
     step: wanted.step, round: wanted.round, purpose: 'train', ...wanted.policy,
-    greedy: false, temperature: recipe.temperature, protocol: '', tasks, samplesPerTask: recipe.samplesPerPrompt,
+    greedy: false, temperature: recipe.temperature, protocol: '', tasks, samplesPerTask: recipe.samplesPerPrompt, drops: wanted.drops,
   });
 }
 
@@ -128,7 +148,8 @@ interface Chosen {
   readonly groups: readonly Group<Finished>[];
 }
 
-function groupMembers(groups: readonly Group<Finished>[], reference: ReadonlyMap<string, Float32Array>): RlMember[][] {
+function groupMembers(session: StageSession, { step, groups }: Chosen, reference: ReadonlyMap<string, Float32Array>): RlMember[][] {
+  const stale = staleTokensOf(session, step);
   return groups.map((group) => group.members.map((finished): RlMember => {
     const { tokens, mask, logprobs } = finished.trajectory;
     return {
@@ -136,6 +157,7 @@ function groupMembers(groups: readonly Group<Finished>[], reference: ReadonlyMap
       reward: finished.reward, correct: finished.correct,
       process: satisfiedShare(finished.state.rubrics),
       referenceLogprobs: reference.get(finished.request.episode) ?? new Float32Array(),
+      stale: stale(finished),
     };
   }));
 }

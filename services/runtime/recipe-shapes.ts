@@ -62,8 +62,10 @@ const aggregation = z.enum(['seq-mean-token-mean', 'token-mean']);
 
 /** Only what works is accepted; the rest is refused aloud. */
 const asynchronous = z.strictObject({
-  maxStaleness: z.int().min(1, 'expected ≥ 1: leave `asynchronous` out for synchronous training').max(8, 'expected ≤ 8: each is a round in flight'),
-  onStale: z.literal('wait', { error: "expected 'wait'; 'weight' and 'drop' are not built yet" }).default('wait'),
+  maxStaleness: count,
+  ahead: z.int().min(1).max(8, 'expected ≤ 8: each is a round in flight').optional(),
+  onStale: z.enum(['wait', 'weight', 'drop']).default('wait'),
+  importanceCap: z.number().min(1, 'expected ≥ 1: below, fresh tokens would be truncated too').optional(),
   inFlight: z.literal('between-turns', { error: "expected 'between-turns'; 'inside-turn' is not built yet: weights change only between turns" }).default('between-turns'),
 });
 

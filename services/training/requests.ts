@@ -5,11 +5,18 @@ import { trajectoryOf, type Trajectory } from '../../core/episode/trajectory.js'
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog } from '../../core/ports.js';
 import { roundsOf, type StageState } from '../../core/stage/stage.js';
-import type { BlobRef, EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
+import type { BlobRef, EpisodeDropped, EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { Shard, StageNeeds, StageRef } from '../../workflows/activities.js';
 import { readFold } from '../runtime/record-fact.js';
 import { deriveSeed } from '../runtime/seed.js';
 import type { StageSession } from './session.js';
+
+export interface AskedTask {
+  readonly domain: Domain;
+  readonly task: string;
+  /** Which samples of its group; by default all. */
+  readonly samples?: readonly number[];
+}
 
 export interface RoundPlan {
   readonly step: number;
@@ -21,20 +28,23 @@ export interface RoundPlan {
   readonly greedy: boolean;
   readonly temperature: number;
   readonly protocol: string;
-  readonly tasks: readonly { readonly domain: Domain; readonly task: string }[];
+  readonly tasks: readonly AskedTask[];
   readonly samplesPerTask: number;
+  /** Usable episodes that this round replaces; said in the same append. */
+  readonly drops?: readonly EpisodeDropped[];
 }
 
 /** Records the request and says which rollouts it waits for. Seeds come from (recipe seed, stage, step, prompt, sample), never from run, attempt or claim. */
 export async function requestRound(session: StageSession, plan: RoundPlan): Promise<StageNeeds> {
   const { stage } = session.ref;
-  const episodes: EpisodeRequest[] = plan.tasks.flatMap(({ domain, task }, p) =>
-    Array.from({ length: plan.samplesPerTask }, (_, sample) => ({
+  const wholeGroup = Array.from({ length: plan.samplesPerTask }, (_, sample) => sample);
+  const episodes: EpisodeRequest[] = plan.tasks.flatMap(({ domain, task, samples = wholeGroup }, p) =>
+    samples.map((sample) => ({
       episode: `${stage}.${plan.step}.${plan.round}.${p}.${sample}`,
       domain, task, sample,
       seed: deriveSeed([session.context.seed, stage, plan.step, plan.round, p, task, sample]),
     })));
-  await session.stage.record({
+  await session.stage.record(...(plan.drops ?? []).map((value) => ({ $case: 'episodeDropped' as const, value })), {
     $case: 'episodesRequested',
     value: {
       step: plan.step, round: plan.round, purpose: plan.purpose, weightsHash: plan.weightsHash, weights: plan.weights,

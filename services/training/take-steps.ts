@@ -4,7 +4,7 @@
  */
 import type { TrainerState } from '../../core/ports.js';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
-import { stepsToRequest } from '../../core/stage/staleness.js';
+import { stepsAhead, stepsToRequest } from '../../core/stage/staleness.js';
 import type { StageNeeds } from '../../workflows/activities.js';
 import { activityBoundary } from './boundary.js';
 import { publishResult } from './learn-step.js';
@@ -27,7 +27,7 @@ export async function takeSteps(deps: TrainingDeps, session: StageSession, stepp
   const episodes = new StepEpisodes(session.context.log, session.ref.run,
     standing ? { check: trainerIsReady, signal: deps.cancellation(), nowMs: deps.nowMs } : undefined);
   const atBoundary = activityBoundary(deps, session);
-  const ahead = standing ? asynchronyOf(session.recipe)?.maxStaleness ?? 0 : 0;
+  const ahead = standing ? stepsAhead(asynchronyOf(session.recipe)) : 0;
   let state = await trainerIsReady();
   while (state.step < steps) {
     for (const step of stepsToRequest({ committed: state.step, steps, ahead }, (asked) => session.stage.state.requests.has(asked))) {

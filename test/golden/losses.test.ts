@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { asymmetricAdvantages, asymmetricParts } from '../../core/advantage/asymmetric.js';
 import { grpoAdvantages } from '../../core/advantage/grpo.js';
 import { domainNormalisedWeights } from '../../core/loss/domain-normalised.js';
-import { clippedPolicyLoss, k1, k2, k3 } from '../../core/loss/policy-gradient.js';
+import { clippedPolicyLoss, k1, k2, k3, truncatedPolicyLoss } from '../../core/loss/policy-gradient.js';
 import { svaLoss } from '../../core/loss/sva.js';
 
 interface Golden {
@@ -17,6 +17,7 @@ interface Golden {
   readonly clipped_policy_gradient: {
     eps_low: number; eps_high: number; logp: number[]; old_logp: number[]; advantage: number[]; loss: number[]; dloss_dlogp: number[];
   };
+  readonly truncated_policy_gradient: { cap: number; logp: number[]; old_logp: number[]; advantage: number[]; loss: number[]; dloss_dlogp: number[] };
   readonly domain_normalised: {
     domain: string[]; trainable_tokens: number[]; token_losses: number[][]; weight_per_token: number[]; loss: number;
   };
@@ -34,7 +35,7 @@ function expectClose(actual: readonly number[], expected: readonly number[]): vo
 
 describe('golden vectors', () => {
   it('covers every section of the file', () => {
-    expect(Object.keys(golden).sort()).toEqual(['asymmetric', 'clipped_policy_gradient', 'domain_normalised', 'grpo', 'kl', 'sva']);
+    expect(Object.keys(golden).sort()).toEqual(['asymmetric', 'clipped_policy_gradient', 'domain_normalised', 'grpo', 'kl', 'sva', 'truncated_policy_gradient']);
   });
 
   it.each(golden.grpo.map((row, i) => [i, row] as const))('GRPO %i', (_, row) => {
@@ -68,6 +69,13 @@ describe('golden vectors', () => {
       { logprob, oldLogprob: rows.old_logp[i] as number, advantage: rows.advantage[i] as number },
       { clipLow, clipHigh },
     ));
+    expectClose(results.map((result) => result.loss), rows.loss);
+    expectClose(results.map((result) => result.gradient), rows.dloss_dlogp);
+  });
+
+  it('truncated policy gradient', () => {
+    const { cap, ...rows } = golden.truncated_policy_gradient;
+    const results = rows.logp.map((logprob, i) => truncatedPolicyLoss({ logprob, oldLogprob: rows.old_logp[i] as number, advantage: rows.advantage[i] as number }, cap));
     expectClose(results.map((result) => result.loss), rows.loss);
     expectClose(results.map((result) => result.gradient), rows.dloss_dlogp);
   });

@@ -15,7 +15,7 @@ def f64(values) -> torch.Tensor:
 
 
 def settings(n: int, **changes) -> PolicySettings:
-    defaults = dict(advantage=1.0, old_logprob=-1.0, reference_logprob=-1.0, clip_low=0.2, clip_high=0.28, kl_coefficient=0.0, entropy_coefficient=0.0)
+    defaults = dict(advantage=1.0, old_logprob=-1.0, reference_logprob=-1.0, clip_low=0.2, clip_high=0.28, kl_coefficient=0.0, entropy_coefficient=0.0, importance_cap=0.0)
     return PolicySettings(**{k: v if isinstance(v, torch.Tensor) else torch.full((n,), v, dtype=torch.float64) for k, v in (defaults | changes).items()})
 
 
@@ -72,6 +72,27 @@ def test_clipped_policy_gradient_matches_golden():
     result.loss.sum().backward()
     torch.testing.assert_close(result.loss.detach(), f64(g["loss"]), atol=1e-9, rtol=0)
     torch.testing.assert_close(logprob.grad, f64(g["dloss_dlogp"]), atol=1e-9, rtol=0)
+
+
+def test_truncated_importance_weighting_matches_golden():
+    g = GOLDEN["truncated_policy_gradient"]
+    logprob = f64(g["logp"]).requires_grad_()
+    n = len(g["logp"])
+    result = policy_gradient(logprob, torch.zeros(n, dtype=torch.float64), settings(
+        n, advantage=f64(g["advantage"]), old_logprob=f64(g["old_logp"]), importance_cap=g["cap"]))
+    result.loss.sum().backward()
+    torch.testing.assert_close(result.loss.detach(), f64(g["loss"]), atol=1e-9, rtol=0)
+    torch.testing.assert_close(logprob.grad, f64(g["dloss_dlogp"]), atol=1e-9, rtol=0)
+    assert 0 < result.clipped.sum() < n
+
+
+def test_a_cap_on_some_tokens_leaves_the_others_as_they_were():
+    logprob = f64([-1.0, -0.5, -2.0])
+    entropy = torch.zeros(3, dtype=torch.float64)
+    mixed = policy_gradient(logprob, entropy, settings(3, old_logprob=f64([-1.5, -2.0, -1.0]), importance_cap=f64([0.0, 2.0, 0.0])))
+    clipped = policy_gradient(logprob, entropy, settings(3, old_logprob=f64([-1.5, -2.0, -1.0])))
+    torch.testing.assert_close(mixed.loss[[0, 2]], clipped.loss[[0, 2]], atol=0, rtol=0)
+    assert mixed.loss[1].item() == 2.0 * 0.5
 
 
 def test_k3_matches_golden_and_its_clamp_stops_the_gradient():

@@ -10,9 +10,12 @@ from tiny_model import SMALLEST, TINY
 from sidecar import checkpoint
 from sidecar.blobs import BlobDirectory, Ref
 from sidecar.errors import SidecarError
+from sidecar.models import Model
 from sidecar.optimizer import AdamW, OptimizerSettings, read_settings
 from sidecar.parameters import initialize, matrix_parameter_count
-from sidecar.protocol import data_pb2
+from sidecar.protocol import data_pb2, scorer_pb2
+from sidecar.row_floor import find_row_floor
+from sidecar.scorer import score
 from sidecar.trainer import StepIdentity, Trainer
 
 SETTINGS = OptimizerSettings(1e-2, 0.9, 0.95, 1e-8, 0.1, 1.0)
@@ -139,6 +142,32 @@ def test_gradient_and_loss_are_those_of_transformers_and_autograd(blobs):
     ours = named_parameters(TINY, trainer.state.gradient)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(ours[name], parameter.grad, atol=2e-6, rtol=1e-4)
+
+
+def test_importance_weights_are_those_that_the_recorded_numbers_give(blobs):
+    """Stale tokens have a term of their own; their weights follow from the parent's weights and the recorded log-probabilities."""
+    rng, cap = np.random.default_rng(5), 1.1
+    tokens = rng.integers(0, SMALLEST.vocab_size, 20).astype(np.uint32)
+    old = (-4 + 0.3 * rng.normal(size=20)).astype(np.float32)
+    fresh, stale = np.arange(1, 8), np.arange(8, 20)
+    batch = data_pb2.Batch(rows=[data_pb2.PackedRow(samples=[0])])
+    sample = batch.samples.add(member="m", tokens=u32(tokens))
+    for at, settings in ((fresh, {}), (stale, {"importance_cap": cap})):
+        weights = np.zeros(20, np.float32)
+        weights[at] = 1 / 19
+        sample.terms.add(weights=f32(weights), policy_gradient=data_pb2.PolicyGradient(
+            advantages=f32(np.ones(20)), old_logprobs=f32(old), clip_low=0.2, clip_high=0.28, **settings))
+    trainer = trainer_with(blobs)
+    model = Model(SMALLEST, initialize(SMALLEST, 1), "w", find_row_floor(SMALLEST, torch.device("cpu")))
+    asked = scorer_pb2.ScoreRequest(samples=[scorer_pb2.ScoreSample(tokens=u32(tokens), positions=u32(np.arange(1, 20)))])
+    logprob = np.frombuffer(score(model, asked).rows[0].given_logprobs, np.float32)
+    ratio = np.exp(logprob.astype(np.float64) - old[1:])[stale - 1]
+    figures = {name: (total, count) for name, total, count in take_step(trainer, blobs, batch).sample_stats[0]}
+    assert 0 < (ratio > cap).sum() < len(stale)
+    assert figures["importance_weight"] == (pytest.approx(np.minimum(ratio, cap).sum(), rel=1e-5), len(stale))
+    assert figures["importance_truncated"] == ((ratio > cap).sum(), len(stale))
+    assert figures["clip_fraction"][1] == len(fresh)
+    assert figures["ratio"][1] == figures["tokens"][0] == 19
 
 
 def test_the_optimizer_is_adamw_without_decay_of_norm_weights():

@@ -1,6 +1,7 @@
 /** docs/metrics.md is made from what is registered. After a change: npx vitest run test/unit/docs -u */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { STALENESS_FIGURES } from '../../../services/training/staleness.js';
 import { everyMetric, type Family } from '../../support/every-metric.js';
 
 const PAGE = join(import.meta.dirname, '../../../docs/metrics.md');
@@ -26,13 +27,23 @@ This page is made by \`npx vitest run test/unit/docs -u\` from what the services
 |---|---|---|---|
 `;
 
+const FIGURES = `
+## Figures of asynchronous stages
+
+Sums and counts that each step of such a stage records, as the label \`figure\` ([why](decisions/asynchronous.md)). A stage that weights also has
+\`importance_weight\` (min(ρ, C) of each stale token) and \`importance_truncated\` (1 where ρ > C), and its \`clip_fraction\` counts the other tokens.
+
+| figure | meaning |
+|---|---|
+${Object.entries(STALENESS_FIGURES).map(([figure, meaning]) => `| \`${figure}\` | ${meaning} |\n`).join('')}`;
+
 const row = ({ name, type, labels, help }: Family): string => `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(' ')} | ${help} |`;
 
 describe('docs/metrics.md', () => {
   it('lists what is registered', async () => {
     const families = (await everyMetric()).sort((a, b) => a.name.localeCompare(b.name));
     expect(families.length).toBeGreaterThan(30);
-    await expect(`${HEAD}${families.map(row).join('\n')}\n`).toMatchFileSnapshot(PAGE);
+    await expect(`${HEAD}${families.map(row).join('\n')}\n${FIGURES}`).toMatchFileSnapshot(PAGE);
   });
 
   it('names no label that grows with episodes or with what people write', async () => {

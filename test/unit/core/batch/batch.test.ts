@@ -5,7 +5,7 @@ import { closeRlBatch, type RlMember } from '../../../../core/batch/rl.js';
 import { closeSftBatch } from '../../../../core/batch/sft.js';
 import { unpackF32, unpackU32 } from '../../../../core/log/bytes.js';
 import type { DistillStageRecipe, RlStageRecipe, SftStageRecipe } from '../../../../core/recipe/recipe.js';
-import type { Sample } from '../../../../proto/gen/stemma/v1/data.js';
+import { Batch, type Sample } from '../../../../proto/gen/stemma/v1/data.js';
 import { loadRecipe } from '../../../../services/runtime/recipe-schema.js';
 
 const recipe = await loadRecipe('micro');
@@ -43,6 +43,26 @@ describe('closing a batch', () => {
     expect(members.map((m) => Math.sign(m.advantage))).toEqual([1, -1]);
     expect(sum(weights(batch.samples[0])) + sum(weights(batch.samples[1]))).toBeCloseTo(1, 6);
     expect([...unpackF32(term.value.referenceLogprobs)]).toEqual([0, -1.5, -2.5]);
+  });
+
+  it('RL: a stale token has its weight in a term of its own, with a cap; without stale ones the batch is as it was', () => {
+    const member = (name: string, stale?: number[]): RlMember => ({
+      ...sample(name, [0, 1, 1]), reward: 1, correct: true, process: 0,
+      logprobs: Float32Array.from([0, -1, -2]), referenceLogprobs: new Float32Array(), stale: stale && Uint8Array.from(stale),
+    });
+    const recipe = { ...stage<RlStageRecipe>('rl'), asynchronous: { maxStaleness: 0, ahead: 1, onStale: 'weight', inFlight: 'between-turns' } as const };
+    const terms = ({ samples }: Batch) => samples.map((of) => of.terms.map(({ weights, kind }) => {
+      const cap = kind?.$case === 'policyGradient' ? kind.value.importanceCap : undefined;
+      return { weights: [...unpackF32(weights)], cap };
+    }));
+    const group = (...stale: (number[] | undefined)[]) => closeRlBatch([stale.map((each, i) => member(`m${i}`, each))], recipe).batch;
+    const [partly, wholly, fresh] = terms(group([0, 0, 1], [0, 1, 1], undefined));
+    const w = fresh![0]!.weights[1];
+    expect(fresh).toEqual([{ weights: [0, w, w], cap: undefined }]);
+    expect(partly).toEqual([{ weights: [0, w, 0], cap: undefined }, { weights: [0, 0, w], cap: 2 }]);
+    expect(wholly).toEqual([{ weights: [0, w, w], cap: 2 }]);
+    expect(Batch.encode(group(undefined, undefined)).finish())
+      .toEqual(Batch.encode(closeRlBatch([[member('m0'), member('m1')]], stage<RlStageRecipe>('rl')).batch).finish());
   });
 
   it('distillation: each domain present weighs the same, however many samples and tokens it has', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clippedPolicyLoss, K3_CLAMP, LOG_RATIO_CLAMP, k1, k2, k3 } from '../../../../core/loss/policy-gradient.js';
+import { clippedPolicyLoss, K3_CLAMP, LOG_RATIO_CLAMP, k1, k2, k3, truncatedPolicyLoss } from '../../../../core/loss/policy-gradient.js';
 
 const clip = { clipLow: 0.2, clipHigh: 0.28 };
 const logprob = fc.double({ min: -5, max: 0, noNaN: true });
@@ -28,6 +28,23 @@ describe('clipped policy loss', () => {
 
   it('stays finite, without a gradient, where the log-ratio is beyond its clamp', () => {
     expect(clippedPolicyLoss({ logprob: 0, oldLogprob: -900, advantage: -1 }, clip)).toEqual({ loss: Math.exp(LOG_RATIO_CLAMP), gradient: 0, clipped: false });
+  });
+});
+
+describe('truncated importance weighting', () => {
+  const at = (ratio: number, advantage: number) => truncatedPolicyLoss({ logprob: Math.log(ratio), oldLogprob: 0, advantage }, 2);
+
+  it('weighs a token by its ratio up to the cap, either way, and never turns it off', () => {
+    expect(at(1.5, 1).gradient).toBeCloseTo(-1.5, 12);
+    expect(at(0.1, -1).gradient).toBeCloseTo(0.1, 12);
+    expect(at(50, 1)).toMatchObject({ gradient: -2, clipped: true });
+    expect(at(50, -1)).toMatchObject({ gradient: 2, clipped: true });
+  });
+
+  it('is the plain policy gradient where the weights are the same', () => {
+    fc.assert(fc.property(logprob, fc.double({ min: -2, max: 2, noNaN: true }), (logp, advantage) => {
+      expect(truncatedPolicyLoss({ logprob: logp, oldLogprob: logp, advantage }, 2)).toEqual({ loss: -advantage * logp, gradient: -advantage, clipped: false });
+    }));
   });
 });
 

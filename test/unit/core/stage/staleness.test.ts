@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { stalenessOf, stepsToRequest, turnPolicy, versionsBefore, type NewestWeights, type PolicyRef } from '../../../../core/stage/staleness.js';
+import { memberStalenessBound, staleTokens, stalenessOf, stepsAhead, stepsToRequest, turnPolicy, versionsBefore, type NewestWeights, type PolicyRef } from '../../../../core/stage/staleness.js';
 
 const weights = { sha256: 'blob', length: 1n };
 
@@ -15,6 +15,20 @@ describe('steps asked for', () => {
     expect(stepsToRequest({ committed: 1, steps: 9, ahead: 2 }, (step) => step <= 3)).toEqual([4]);
     expect(stepsToRequest({ committed: 8, steps: 9, ahead: 2 }, () => false)).toEqual([9]);
     expect(stepsToRequest({ committed: 9, steps: 9, ahead: 2 }, () => false)).toEqual([]);
+  });
+});
+
+describe('what a recipe allows', () => {
+  const asynchrony = { maxStaleness: 1, ahead: 3, inFlight: 'between-turns' } as const;
+
+  it('is nothing ahead without the setting, and the bound by default', () => {
+    expect([stepsAhead(undefined), memberStalenessBound(undefined)]).toEqual([0, 0]);
+    expect(stepsAhead({ maxStaleness: 2, onStale: 'wait', inFlight: 'between-turns' })).toBe(2);
+  });
+
+  it('keeps members within the bound, unless they are weighted', () => {
+    expect(memberStalenessBound({ ...asynchrony, onStale: 'drop' })).toBe(1);
+    expect(memberStalenessBound({ ...asynchrony, onStale: 'weight', importanceCap: 2 })).toBe(3);
   });
 });
 
@@ -34,6 +48,13 @@ describe('staleness', () => {
     expect(stalenessOf(3, ['v2'], versions)).toBe(0);
     expect(stalenessOf(3, ['v2', 'v0', 'v1'], versions)).toBe(2);
     expect(stalenessOf(3, [], versions)).toBe(0);
+  });
+
+  it('of tokens is that of the weights behind each', () => {
+    const trajectory = { tokens: new Uint32Array(9), sampledSpans: [{ start: 2, end: 4, weightsHash: 'v0' }, { start: 6, end: 7, weightsHash: 'v2' }, { start: 7, end: 9, weightsHash: 'v1' }] };
+    expect([...staleTokens(trajectory, { step: 3, bound: 0 }, versions)!]).toEqual([0, 0, 1, 1, 0, 0, 0, 1, 1]);
+    expect([...staleTokens(trajectory, { step: 3, bound: 1 }, versions)!]).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 0]);
+    expect(staleTokens(trajectory, { step: 3, bound: 2 }, versions)).toBeUndefined();
   });
 
   it('counts from the newest version where a step changed nothing', () => {
