@@ -15,8 +15,8 @@ import { runFold } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
 import type { Event, RunForked } from '../../proto/gen/stemma/v1/events.js';
 import type { ForkInput } from '../../workflows/activities.js';
-import { canonicalJson } from '../runtime/canonical-json.js';
 import { chunksOf } from '../runtime/chunks.js';
+import { compareFingerprints } from '../runtime/fingerprint.js';
 import { newEvent } from '../runtime/new-event.js';
 import { parseRecipeValue } from '../runtime/recipe-schema.js';
 import { recordFact } from '../runtime/record-fact.js';
@@ -87,9 +87,9 @@ function commitPosition(stored: readonly StoredEvent[], step: number): number {
 
 /** On another device the shared steps would not recompute, and the fork's weights would not be the fold of its log. */
 async function assertSameDevice({ trainer }: ForkDeps, parent: string, fingerprint: unknown): Promise<void> {
-  const here = canonicalJson(JSON.parse((await trainer.status()).fingerprintJson));
-  if (here === canonicalJson(fingerprint)) return;
-  throw new StemmaError('setup', 'INVALID', `run ${parent} was computed as ${canonicalJson(fingerprint)} and its fork would go on as ${here}`,
+  const { same, here, recorded } = compareFingerprints((await trainer.status()).fingerprintJson, fingerprint);
+  if (same) return;
+  throw new StemmaError('setup', 'INVALID', `run ${parent} was computed as ${recorded} and its fork would go on as ${here}`,
     'Fork it where it ran, with the same device, threads and Python environment.');
 }
 

@@ -9,7 +9,7 @@ import type { BlobStore, Trainer, TrainerState } from '../../core/ports.js';
 import { parentOf, runFold, type RunState } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
 import type { ModelState } from '../../proto/gen/stemma/v1/events.js';
-import { canonicalJson } from '../runtime/canonical-json.js';
+import { compareFingerprints } from '../runtime/fingerprint.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
 import { replayStep } from '../training/recover.js';
@@ -32,7 +32,7 @@ export interface ReplayDeps {
 
 export async function replayRun(deps: ReplayDeps, context: RunContext): Promise<ReplayReport> {
   const { state: run } = await readFold(context.log, runStream(context.run), runFold);
-  const sameDevice = canonicalJson(JSON.parse((await deps.trainer.status()).fingerprintJson)) === canonicalJson(context.manifest.fingerprint);
+  const { same: sameDevice } = compareFingerprints((await deps.trainer.status()).fingerprintJson, context.manifest.fingerprint);
   const stages: { stage: string; steps: number; weightsHash: string }[] = [];
   for (const { id } of context.recipe.stages) {
     const parent = run.stages.get(id)?.started.parent;
