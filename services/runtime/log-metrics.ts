@@ -1,7 +1,7 @@
 /** A log that counts: latency and size of appends and reads, appends that wait to be acknowledged, failures by code. */
-import type { Histogram, Registry } from 'prom-client';
-import { StemmaError } from '../../core/errors.js';
-import type { EventLog, RunLogs } from '../../core/ports.js';
+import type { Registry } from 'prom-client';
+import type { EventLog, RunLogs, StoredEvent } from '../../core/ports.js';
+import { measured, type CallMetrics } from './measured-call.js';
 import { counter, gauge, histogram } from './metrics.js';
 
 /** 1 to 16,384 in powers of four. */
@@ -9,11 +9,9 @@ const EVENT_BUCKETS = Array.from({ length: 8 }, (_, power) => 4 ** power);
 
 interface LogMetrics {
   waiting(change: 1 | -1): void;
-  readonly appendSeconds: Histogram;
-  readonly appendEvents: Histogram;
-  readonly readSeconds: Histogram;
-  readonly readEvents: Histogram;
-  failed(call: 'append' | 'read', error: unknown): void;
+  /** Of one append of so many events. */
+  append(events: number): CallMetrics<void>;
+  readonly read: CallMetrics<readonly StoredEvent[]>;
 }
 
 /** The same logs; what is opened of them counts into the registry. Tails are not measured: they wait by design. */
@@ -25,45 +23,32 @@ export function measuredLogs(logs: RunLogs, registry: Registry): RunLogs {
 function createLogMetrics(registry: Registry): LogMetrics {
   const waiting = gauge(registry, { name: 'stemma_log_waiting_appends', help: 'Appends that wait for the log to acknowledge them: the writer\'s queue.' });
   const errors = counter(registry, { name: 'stemma_log_errors_total', help: 'Failed calls of the log by error code.', labels: ['call', 'code'] });
+  const appendSeconds = histogram(registry, { name: 'stemma_log_append_seconds', help: 'Latency of an append until it is durable.' });
+  const appendEvents = histogram(registry, { name: 'stemma_log_append_events', help: 'Events of one append.', buckets: EVENT_BUCKETS });
+  const readSeconds = histogram(registry, { name: 'stemma_log_read_seconds', help: 'Latency of reading on in one stream.' });
+  const readEvents = histogram(registry, { name: 'stemma_log_read_events', help: 'Events of one read; most looks find none.', buckets: [0, ...EVENT_BUCKETS] });
   return {
     waiting: (change) => waiting.inc(change),
-    appendSeconds: histogram(registry, { name: 'stemma_log_append_seconds', help: 'Latency of an append until it is durable.' }),
-    appendEvents: histogram(registry, { name: 'stemma_log_append_events', help: 'Events of one append.', buckets: EVENT_BUCKETS }),
-    readSeconds: histogram(registry, { name: 'stemma_log_read_seconds', help: 'Latency of reading on in one stream.' }),
-    readEvents: histogram(registry, { name: 'stemma_log_read_events', help: 'Events of one read; most looks find none.', buckets: [0, ...EVENT_BUCKETS] }),
-    failed: (call, error) => errors.inc({ call, code: error instanceof StemmaError ? error.code : 'unknown' }),
+    append: (events) => ({
+      done: () => appendEvents.observe(events),
+      failed: (code) => errors.inc({ call: 'append', code }),
+      took: (seconds) => appendSeconds.observe(seconds),
+    }),
+    read: {
+      done: ({ length }) => readEvents.observe(length),
+      failed: (code) => errors.inc({ call: 'read', code }),
+      took: (seconds) => readSeconds.observe(seconds),
+    },
   };
 }
 
 function measuredLog(log: EventLog, metrics: LogMetrics): EventLog {
   return {
     async append(events) {
-      const startedMs = performance.now();
       metrics.waiting(1);
-      try {
-        await log.append(events);
-        metrics.appendEvents.observe(events.length);
-      } catch (error) {
-        metrics.failed('append', error);
-        throw error;
-      } finally {
-        metrics.waiting(-1);
-        metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
-      }
+      await measured(() => log.append(events), metrics.append(events.length)).finally(() => metrics.waiting(-1));
     },
-    async readStream(stream, fromPosition) {
-      const startedMs = performance.now();
-      try {
-        const events = await log.readStream(stream, fromPosition);
-        metrics.readEvents.observe(events.length);
-        return events;
-      } catch (error) {
-        metrics.failed('read', error);
-        throw error;
-      } finally {
-        metrics.readSeconds.observe((performance.now() - startedMs) / 1000);
-      }
-    },
+    readStream: (stream, fromPosition) => measured(() => log.readStream(stream, fromPosition), metrics.read),
     tail: (cursor, signal) => log.tail(cursor, signal),
     close: () => log.close(),
   };
