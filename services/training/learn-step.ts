@@ -8,6 +8,7 @@ import type { BatchClosed, BlobRef, Stat } from '../../proto/gen/stemma/v1/event
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { ensureTrainer } from './recover.js';
 import type { StageSession, TrainingDeps } from './session.js';
+import { stepInput } from './step-input.js';
 
 export interface Closing {
   readonly step: number;
@@ -70,10 +71,7 @@ export async function takeStep(deps: TrainingDeps, session: StageSession, parent
   const closed = session.stage.state.closed.get(parent.step + 1);
   const batch = closed?.batch;
   if (!batch) throw new Error(`step ${parent.step + 1} has no closed batch`);
-  const result = await deps.metrics.timed(session.recipe.kind, 'step', () => deps.trainer.step({
-    parentStateHash: parent.stateHash, batchId: closed.batchId, batch,
-    settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
-  }));
+  const result = await deps.metrics.timed(session.recipe.kind, 'step', () => deps.trainer.step(stepInput(parent, closed, batch)));
   return { closed, parent, result };
 }
 

@@ -2,10 +2,10 @@
 import { StemmaError } from '../../core/errors.js';
 import type { Trainer, TrainerState } from '../../core/ports.js';
 import { lastCommitted, type CommittedStep, type StageState } from '../../core/stage/stage.js';
-import { StepSettings } from '../../proto/gen/stemma/v1/data.js';
 import type { ModelState, SnapshotTaken } from '../../proto/gen/stemma/v1/events.js';
 import type { Logger } from '../runtime/logger.js';
 import type { StageSession, TrainingDeps } from './session.js';
+import { stepInput } from './step-input.js';
 
 type Recovering = Pick<TrainingDeps, 'trainer' | 'metrics'>;
 type Stage = Pick<StageSession, 'stage' | 'parent' | 'recipe' | 'logger'>;
@@ -15,13 +15,20 @@ export async function ensureTrainer({ trainer, metrics }: Recovering, session: S
   const last = lastCommitted(session.stage.state);
   const { stateHash } = await trainer.status();
   if (last?.stateHash === stateHash) return { stateHash, weightsHash: last.weightsHash, step: last.step };
-  const { state, replayed } = await (last ? metrics.timed(session.recipe.kind, 'recover', () => recover(trainer, session, stateHash)) : recover(trainer, session, stateHash));
+  const again = (): Promise<Recovered> => recover(trainer, session, stateHash);
+  // Loading the weights that a stage starts from recovers nothing.
+  const { state, replayed } = await (last ? metrics.timed(session.recipe.kind, 'recover', again) : again());
   metrics.replayed(session.recipe.kind, replayed);
   return state;
 }
 
+interface Recovered {
+  readonly state: TrainerState;
+  readonly replayed: number;
+}
+
 /** `heldHash`: of the state that the trainer holds now. */
-async function recover(trainer: Trainer, { stage: { state: stage }, parent, logger }: Stage, heldHash: string): Promise<{ state: TrainerState; replayed: number }> {
+async function recover(trainer: Trainer, { stage: { state: stage }, parent, logger }: Stage, heldHash: string): Promise<Recovered> {
   // What the trainer holds may be an earlier step of this stage: an interrupted recovery goes on from there.
   const held = stage.committed.find(({ stateHash }) => stateHash === heldHash);
   let state = held ? { stateHash: held.stateHash, weightsHash: held.weightsHash, step: held.step } : await restoreBase(trainer, stage, parent, logger);
@@ -67,10 +74,7 @@ export async function replayStep(trainer: Trainer, parent: TrainerState, committ
   if (!closed?.batch) {
     throw new StemmaError('log', 'CORRUPT', `step ${committed.step} is committed but its batch was never closed`, 'The stage stream is damaged; restore the log file from a copy.');
   }
-  const result = await trainer.step({
-    parentStateHash: parent.stateHash, batchId: closed.batchId, batch: closed.batch,
-    settings: StepSettings.fromJSON(JSON.parse(closed.settingsJson)), settingsHash: closed.settingsHash,
-  });
+  const result = await trainer.step(stepInput(parent, closed, closed.batch));
   if (result.stateHash !== committed.stateHash) {
     throw new StemmaError('trainer', 'DIVERGED',
       `step ${committed.step} recomputes to ${result.stateHash.slice(0, 12)}, recorded is ${committed.stateHash.slice(0, 12)}`,
