@@ -2,7 +2,7 @@
  * Episodes of a run as rows of a trajectory dataset, in the columns that RL datasets use: prompt as messages, ids, mask and
  * log-probabilities of the completion (1 where the policy spoke, 0 where a tool did), reward, advantage, who sampled and who taught.
  */
-import { episodeFold, type EpisodeState } from '../../core/episode/episode.js';
+import { episodeFold, isEnded, type EpisodeState } from '../../core/episode/episode.js';
 import { trajectoryOf } from '../../core/episode/trajectory.js';
 import { episodeStream, stageStream, runStream } from '../../core/log/keys.js';
 import type { BatchMember } from '../../proto/gen/stemma/v1/events.js';
@@ -75,7 +75,7 @@ function takenBy({ closed }: StageFacts): Uses['taken'] {
 async function rowOf(context: RunContext, requested: Requested, uses: Uses): Promise<TrajectoryRow | undefined> {
   const { stage, request, episode: { episode, domain, task, sample, seed } } = requested;
   const { state } = await readFold(context.log, episodeStream(context.run, episode), episodeFold);
-  if (state.status === 'owed' || state.status === 'running') return undefined;
+  if (!isEnded(state)) return undefined;
   const use = uses.taken.get(episode);
   return {
     run: context.run, stage, step: request.step, round: request.round, purpose: request.purpose,
