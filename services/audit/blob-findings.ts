@@ -24,8 +24,8 @@ export async function auditBlobs(blobs: BlobStore, view: RunView, manifest: Mani
   const findings: Finding[] = [];
   const named = firstNames([...runBlobs(view), ...manifestBlobs(manifest), ...stageBlobs(view), ...scoreBlobs(view)]);
   for (const { ref, at, name } of named) {
-    const problem = await problemOf(blobs.get(ref));
-    if (problem !== undefined) findings.push({ ...at, what: `${name}: ${problem}` });
+    const content = await contentOf(blobs, ref);
+    if (content instanceof StemmaError) findings.push({ ...at, what: `${name}: ${content.message}` });
   }
   const tableOf = tables(blobs);
   for (const [stage, { closed }] of view.stages) {
@@ -34,15 +34,12 @@ export async function auditBlobs(blobs: BlobStore, view: RunView, manifest: Mani
   return { checked: named.length, findings };
 }
 
-/** undefined: as it should be. Only what a StemmaError says is a finding. */
-async function problemOf(reading: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await reading;
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof StemmaError)) throw error;
-    return error.message;
-  }
+/** Only what a StemmaError says is a finding. */
+function contentOf(blobs: BlobStore, ref: BlobRef): Promise<Uint8Array | StemmaError> {
+  return blobs.get(ref).catch((error: unknown) => {
+    if (error instanceof StemmaError) return error;
+    throw error;
+  });
 }
 
 function firstNames(blobs: readonly NamedBlob[]): (NamedBlob & { readonly ref: BlobRef })[] {
@@ -91,8 +88,9 @@ interface BatchAudit {
 
 /** A blob that cannot be read has been named already. */
 async function batchFindings(audit: BatchAudit, stage: string, closed: BatchClosed): Promise<Finding[]> {
-  if (!closed.batch || (await problemOf(audit.blobs.get(closed.batch))) !== undefined) return [];
-  const { samples } = Batch.decode(await audit.blobs.get(closed.batch));
+  const content = closed.batch && await contentOf(audit.blobs, closed.batch);
+  if (!content || content instanceof StemmaError) return [];
+  const { samples } = Batch.decode(content);
   const at = (what: string): Finding => stageFinding(stage, `batchClosed ${closed.step}`, `${what} in the batch of step ${closed.step} of ${stage}`);
   const names = samples.map(({ member }) => member).join(' ');
   if (names !== closed.members.map(({ member }) => member).join(' ')) return [at('the samples are not the members, in order,')];
