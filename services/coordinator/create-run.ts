@@ -1,6 +1,5 @@
 /** The first event of a run: everything that decides what it computes, frozen in one manifest blob. */
 import { DOMAINS } from '../../core/environment.js';
-import { StemmaError } from '../../core/errors.js';
 import { runStream } from '../../core/log/keys.js';
 import type { BlobStore, EventLog, Trainer } from '../../core/ports.js';
 import type { Recipe } from '../../core/recipe/recipe.js';
@@ -46,11 +45,4 @@ export async function createRun(deps: CreateRunDeps, log: EventLog, { run, recip
     $case: 'runCreated',
     value: { run, recipe: recipe.name, seed, manifest: blob, settingsHash: sha256Hex(canonicalJson(recipe)) },
   });
-}
-
-/** Run ids name a log file, a Temporal workflow and a stream. */
-export function assertRunId(run: string): void {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(run)) {
-    throw new StemmaError('gateway', 'INVALID', `"${run}" cannot be a run id`, 'Use letters, digits, dot, dash and underscore, at most 100.');
-  }
 }

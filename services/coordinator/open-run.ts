@@ -9,7 +9,8 @@ import type { RunInput, RunPlan, StagePlan } from '../../workflows/activities.js
 import { loadRecipe } from '../runtime/recipe-schema.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContexts } from '../runtime/run-context.js';
-import { assertRunId, createRun, type CreateRunDeps } from './create-run.js';
+import { assertRunId } from '../runtime/run-id.js';
+import { createRun, type CreateRunDeps } from './create-run.js';
 import { forkRun, planFork } from './fork-run.js';
 import { recordEnd } from './record-end.js';
 
@@ -21,7 +22,7 @@ export interface OpenRunDeps extends CreateRunDeps {
 const DEFAULT_SEED = 1;
 
 export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): Promise<RunPlan> {
-  assertRunId(run);
+  assertRunId(run, 'gateway');
   // Refused before anything is written: a recipe that is not there leaves no log behind.
   if (!(await deps.logs.list()).includes(run)) await (input.fork ? planFork(deps, input.fork) : loadRecipe(input.recipe));
   const log = await deps.logs.open(run, 'write');

@@ -3,7 +3,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { StemmaError } from '../../core/errors.js';
 import type { ControlFact } from '../../workflows/activities.js';
 import type { Controls, SubmitRequest } from '../cli/platform.js';
-import { assertRunId } from '../coordinator/create-run.js';
+import { assertRunId } from '../runtime/run-id.js';
 import { startRunWorkflow } from '../worker/start-runs.js';
 
 export function temporalControl(client: Client): Pick<Controls, 'submit' | 'control'> {
@@ -14,7 +14,7 @@ export function temporalControl(client: Client): Pick<Controls, 'submit' | 'cont
 }
 
 async function submit(client: Client, { run, recipe, seed, fork }: SubmitRequest): Promise<void> {
-  assertRunId(run);
+  assertRunId(run, 'gateway');
   try {
     await startRunWorkflow(client, { run, input: { recipe, seed, ...(fork && { fork }) } });
   } catch (error) {

@@ -7,11 +7,11 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { StemmaError } from '../../../core/errors.js';
 import type { RunLogs } from '../../../core/ports.js';
+import { assertRunId } from '../../runtime/run-id.js';
 import { checkFormat, logError } from './embedded-file.js';
 import { EmbeddedLog } from './embedded-log.js';
 import { openReadConnection } from './embedded-reader.js';
 import { startWriter } from './embedded-writer.js';
-import { assertRun } from './run-id.js';
 import { createRunHandles } from './run-handles.js';
 
 const SUFFIX = '.sqlite';
@@ -31,7 +31,7 @@ export async function openEmbeddedLogs(directory: string, options: EmbeddedOptio
   const handles = createRunHandles();
   return {
     async open(run, mode) {
-      const file = join(root, `${assertRun(run)}${SUFFIX}`);
+      const file = join(root, `${assertRunId(run, 'log')}${SUFFIX}`);
       return handles.open(`${mode} ${run}`, () => (mode === 'write' ? openForWriting(run, file, options) : openForReading(run, file)));
     },
     list: () => listRuns(root),

@@ -6,12 +6,12 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StemmaError } from '../../../core/errors.js';
 import type { EventLog, RunLogs } from '../../../core/ports.js';
+import { assertRunId } from '../../runtime/run-id.js';
 import { connectKafka, type KafkaClient, type KafkaConnection } from './kafka-client.js';
 import { openKafkaIndex, removeKafkaIndex } from './kafka-index.js';
 import { KafkaLog } from './kafka-log.js';
 import { kafkaRegistry, type KafkaRegistry, type RegisteredRun } from './kafka-registry.js';
 import { createRunHandles } from './run-handles.js';
-import { assertRun } from './run-id.js';
 
 /** Frozen when a run is created: the partition of a stream is a function of it. */
 const PARTITIONS = 8;
@@ -54,14 +54,14 @@ export async function openKafkaLogs(options: KafkaOptions): Promise<KafkaRunLogs
   const handles = createRunHandles();
   return {
     async open(run, mode) {
-      assertRun(run);
+      assertRunId(run, 'log');
       const known = await registered(context, run, mode);
       // One index and one reader for both: Kafka has no writer to exclude.
       const log = await handles.open(run, () => openLog(context, run, known));
       return mode === 'write' ? log : readOnly(log, run);
     },
     list: async () => [...(await context.registry.runs()).keys()].reverse(),
-    remove: (run) => remove(context, assertRun(run)),
+    remove: (run) => remove(context, assertRunId(run, 'log')),
     close: () => handles.close(),
   };
 }
