@@ -30,8 +30,8 @@ export interface ForkDeps {
 
 export interface ForkPlan {
   readonly forked: RunForked;
-  /** With their whole paths. */
-  readonly settings: ForkInput['settings'];
+  /** As asked for, the settings with their whole paths. */
+  readonly fork: ForkInput;
   /** The parent's, as its manifest has it. */
   readonly recipe: Recipe;
   readonly seed: bigint;
@@ -46,21 +46,21 @@ export async function planFork(deps: Pick<ForkDeps, 'logs' | 'blobs'>, fork: For
     const { state: run } = foldStream(runFold, await log.readStream(runStream(fork.parent)));
     const stored = await log.readStream(stageStream(fork.parent, fork.stage));
     const { state: stage } = foldStream(stageFold, stored);
-    return { recipe, seed, settings, fingerprint: manifest.fingerprint, forked: forkedFrom(fork, run, { stage, position: commitPosition(stored, fork.step) }) };
+    return { recipe, seed, fork: { ...fork, settings }, fingerprint: manifest.fingerprint, forked: forkedFrom(fork, run, { stage, position: commitPosition(stored, fork.step) }) };
   } finally {
     await log.close();
   }
 }
 
 /** Idempotent until RunCreated is there. */
-export async function forkRun(deps: ForkDeps, log: EventLog, run: string, fork: ForkInput): Promise<void> {
-  const { forked, recipe, settings, fingerprint } = await planFork(deps, fork);
+export async function forkRun(deps: Pick<ForkDeps, 'logs' | 'trainer'>, log: EventLog, run: string, plan: ForkPlan): Promise<void> {
+  const { fork, forked, recipe, fingerprint } = plan;
   await assertSameDevice(deps, fork.parent, fingerprint);
   await recordFact(log, { stream: runStream(run), run }, { $case: 'runForked', value: forked });
   const parent = await deps.logs.open(fork.parent, 'read');
   try {
     const before = stagesBefore(recipe.stages, fork.stage);
-    const copy: Copy = { parent, log, run, fork: { ...fork, settings } };
+    const copy: Copy = { parent, log, run, fork };
     for (const stage of [...before, fork.stage]) await copyStage(copy, stage, stage === fork.stage ? fork.step : Infinity);
     await copyRun(copy, new Set(before));
   } finally {
@@ -86,7 +86,7 @@ function commitPosition(stored: readonly StoredEvent[], step: number): number {
 }
 
 /** On another device the shared steps would not recompute, and the fork's weights would not be the fold of its log. */
-async function assertSameDevice({ trainer }: ForkDeps, parent: string, fingerprint: unknown): Promise<void> {
+async function assertSameDevice({ trainer }: Pick<ForkDeps, 'trainer'>, parent: string, fingerprint: unknown): Promise<void> {
   const { same, here, recorded } = compareFingerprints((await trainer.status()).fingerprintJson, fingerprint);
   if (same) return;
   throw new StemmaError('setup', 'INVALID', `run ${parent} was computed as ${recorded} and its fork would go on as ${here}`,

@@ -24,11 +24,12 @@ const DEFAULT_SEED = 1;
 export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): Promise<RunPlan> {
   assertRunId(run, 'gateway');
   // Refused before anything is written: a recipe that is not there leaves no log behind.
-  if (!(await deps.logs.list()).includes(run)) await (input.fork ? planFork(deps, input.fork) : loadRecipe(input.recipe));
+  const early = (await deps.logs.list()).includes(run) ? undefined : await planRun(deps, run, input);
   const log = await deps.logs.open(run, 'write');
   const { state } = await readFold(log, runStream(run), runFold);
   if (!state.created) {
-    await begin(deps, log, run, input).catch((error: unknown) => settleFailure(deps, run, error));
+    const begin = async (): Promise<void> => (early ?? await planRun(deps, run, input))(log);
+    await begin().catch((error: unknown) => settleFailure(deps, run, error));
   }
   const context = await deps.contexts.get(run);
   return {
@@ -38,9 +39,14 @@ export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): 
   };
 }
 
-async function begin(deps: OpenRunDeps, log: EventLog, run: string, { recipe, seed, fork }: RunInput): Promise<void> {
-  if (fork) return forkRun(deps, log, run, fork);
-  await createRun(deps, log, { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) });
+/** Refuses what can be refused without writing; what it answers writes the run into its log. */
+async function planRun(deps: OpenRunDeps, run: string, { recipe, seed, fork }: RunInput): Promise<(log: EventLog) => Promise<void>> {
+  if (fork) {
+    const plan = await planFork(deps, fork);
+    return (log) => forkRun(deps, log, run, plan);
+  }
+  const wanted = { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) };
+  return (log) => createRun(deps, log, wanted);
 }
 
 /** A run that cannot even be created ends at once, or whoever watches it would wait for ever. */

@@ -43,8 +43,7 @@ async function fork(deps: CliDeps, parent: string, options: Options): Promise<vo
     const stage = options.stage ?? [...view.run.stages.keys()].at(-1) ?? '';
     const wanted: ForkInput = { parent, stage, step: options.at, settings: options.set };
     const planned = await planFork(stores, wanted);
-    const full = { ...wanted, settings: planned.settings };
-    return { input: full, plan: planned, choice: await chooseFork(stores, full, options.fresh) };
+    return { input: planned.fork, plan: planned, choice: await chooseFork(stores, planned.fork, options.fresh) };
   });
   deps.terminal.say(`Fork ${choice.run} of ${parent} at ${input.stage} step ${input.step}${input.settings.map(({ path, value }) => `, ${path} = ${JSON.stringify(value)}`).join('')}.`);
   await start(deps, { input, plan, run: choice.run, json: options.json });

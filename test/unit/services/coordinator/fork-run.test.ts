@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { runStream, stageStream } from '../../../../core/log/keys.js';
 import type { RunLogs, StoredEvent } from '../../../../core/ports.js';
 import { runFold } from '../../../../core/run/run.js';
-import { forkRun } from '../../../../services/coordinator/fork-run.js';
+import { forkRun, planFork } from '../../../../services/coordinator/fork-run.js';
 import { readFold } from '../../../../services/runtime/record-fact.js';
 import { committedRun, memoryLogs } from '../../../support/committed-run.js';
 
@@ -18,14 +18,15 @@ async function fork(logs: RunLogs, failing = Infinity, fingerprint: object = FIN
   const trainer = { status: () => Promise.resolve({ fingerprintJson: JSON.stringify(fingerprint), stateHash: '', weightsHash: '', busySeconds: 0, peakMemoryBytes: 0 }) };
   const log = await logs.open(FORK, 'write');
   let appends = 0;
-  await forkRun({ logs, blobs: committed.blobs, trainer }, {
+  const plan = await planFork({ logs, blobs: committed.blobs }, AT);
+  await forkRun({ logs, trainer }, {
     ...log,
     async append(events) {
       await log.append(events);
       appends += 1;
       if (appends > failing) throw new Error('killed');
     },
-  }, FORK, AT);
+  }, FORK, plan);
 }
 
 const newLogs = (): RunLogs => memoryLogs(PARENT, committed.events());
