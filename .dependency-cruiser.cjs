@@ -75,6 +75,11 @@ module.exports = {
       from: { pathNot: '^(services/adapters/log/kafka-client[.]ts|test/support/kafka-bench[.]mjs)$' }, to: { path: 'node_modules/kafkajs/' },
     },
     {
+      name: 'aws-sdk-in-one-file', severity: 'error',
+      comment: 'Only services/adapters/blob/s3.ts imports the AWS SDK: go through the BlobStore or BlobSweep port; tests reach behind the store with test/support/real-minio.ts.',
+      from: { pathNot: '^(services/adapters/blob/s3|test/support/real-minio)[.]ts$' }, to: { path: 'node_modules/@aws-sdk/' },
+    },
+    {
       name: 'sqlite-in-adapters', severity: 'error',
       comment: 'SQLite belongs to the log and blob adapters: go through the EventLog or BlobStore port.',
       from: { pathNot: '^(services/adapters|test)/' }, to: { path: 'node_modules/(better-sqlite3|@types/better-sqlite3)/' },

@@ -17,6 +17,7 @@ const GROUPS = [
   ...['integration', 'e2e', 'faults'].map((name) => ({ parallel: false, tiers: [{ name, needs: /** @type {Part[]} */ (['compile', 'python', 'temporal']) }] })),
 ];
 const WITH_BROKERS = ['contract', 'integration', 'e2e', 'faults'];
+const WITH_BUCKETS = ['contract', 'kernels', 'integration', 'e2e'];
 const IN_CI = process.env['CI'] === 'true';
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -40,9 +41,10 @@ async function main(args) {
   const filters = args.filter((arg) => !names.includes(arg));
   const groups = GROUPS.map(({ parallel, tiers }) => ({ parallel, tiers: tiers.filter((tier) => wanted.length === 0 || wanted.includes(tier.name)) }));
   const needs = new Set(groups.flatMap(({ tiers }) => tiers.flatMap((tier) => tier.needs)));
-  // Within these tiers only some files need a broker: those skip themselves where it is missing, and fail with CI=true.
+  // Within these tiers only some files need a broker or a bucket: those skip themselves where it is missing, and fail with CI=true.
   if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BROKERS.includes(tier.name)))) needs.add('kafka');
-  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka']);
+  if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BUCKETS.includes(tier.name)))) needs.add('minio');
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio']);
 
   const counts = new Map();
   for (const { parallel, tiers } of groups) {

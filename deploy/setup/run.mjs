@@ -4,6 +4,7 @@ import { SetupFailure } from './failure.mjs';
 import { STATE, TOOLCHAIN } from './layout.mjs';
 import { withLock } from './lock.mjs';
 import { prepareKafka } from './kafka-step.mjs';
+import { prepareMinio } from './minio-step.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
 import { buildKernels, generatePython, preparePython } from './python-steps.mjs';
@@ -12,14 +13,14 @@ import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
 /** @import { Tool } from './python-steps.mjs' */
-/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'lint'} Part */
-/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
 /** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
 
-/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests: users bring their own brokers. @type {readonly Part[]} */
+/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio` for tests: users bring their own brokers and buckets. @type {readonly Part[]} */
 export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
 /** @type {readonly Part[]} */
-const EXTRA = ['kafka', 'lint'];
+const EXTRA = ['kafka', 'minio', 'lint'];
 
 /**
  * @param {readonly Part[]} parts
@@ -42,7 +43,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
-  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java', Tool>>} */
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio', Tool>>} */
   const tools = {};
   const undo = onSignals();
   const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
@@ -60,6 +61,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       attempt('lint', async () => { tools.lint = await preparePython(progress, 'requirements-lint'); }),
       attempt('temporal', async () => { tools.temporal = await prepareTemporal(progress); }),
       attempt('kafka', async () => { Object.assign(tools, await prepareKafka(progress)); }),
+      attempt('minio', async () => { tools.minio = await prepareMinio(progress); }),
     ]);
     for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
     return writeToolchain(tools);
@@ -76,7 +78,7 @@ export async function setUp(parts = ALL, mayFail = []) {
 
 /**
  * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
- * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java', Tool>>} tools @returns {Toolchain}
+ * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio', Tool>>} tools @returns {Toolchain}
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
@@ -84,7 +86,7 @@ function writeToolchain(tools) {
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {
-    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka'} */ (name);
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio'} */ (name);
     toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
     toolchain.sources[key] = tool.source;
     if (key !== 'ruff') toolchain.versions[key] = tool.version;

@@ -5,6 +5,7 @@ export const PYTHON_MINIMUM = '3.11';
 export const PYTHON_MAXIMUM = '3.13';
 export const TEMPORAL_CLI = '1.5.1';
 export const KAFKA = '4.1.1';
+export const MINIO = 'v0.0.0-20260212201848-7aac2a2c5b7c';
 export const JAVA_MINIMUM = 17;
 const TEMPORAL_SERVER_MINIMUM = '1.29';
 

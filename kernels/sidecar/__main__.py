@@ -1,4 +1,4 @@
-"""`python -m sidecar --blobs DIR --port P --threads 2 [--device cpu|cuda|auto]`, with kernels/ as the working directory.
+"""`python -m sidecar --blobs PLACE --port P --threads 2 [--device cpu|cuda|auto]`, with kernels/ as the working directory.
 
 Prints one JSON line on stdout when ready, logs JSON lines on stderr, and exits when its stdin closes.
 """
@@ -12,7 +12,7 @@ import threading
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sidecar", description="Sampler, Scorer and Trainer over gRPC.")
-    parser.add_argument("--blobs", required=True, help="directory of the blob store")
+    parser.add_argument("--blobs", required=True, help="the blob store: a directory, or s3://bucket[/prefix][?endpoint=URL][&region=NAME]")
     parser.add_argument("--port", type=int, default=0, help="0: any free port, printed in the ready line")
     parser.add_argument("--threads", type=int, default=2, help="threads of one tensor operation; fixed for the process's life")
     parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu")
@@ -55,12 +55,12 @@ def main() -> int:
     _settle_process(arguments.threads)
     threading.Thread(target=_exit_with_stdin, name="stdin", daemon=True).start()
 
-    from .blobs import BlobDirectory
+    from .blobs import open_blobs
     from .errors import SidecarError
     from .logs import log
 
     try:
-        BlobDirectory(arguments.blobs)  # says so before the seconds that importing torch takes
+        open_blobs(arguments.blobs)  # says so before the seconds that importing torch takes
     except SidecarError as error:
         log("error", str(error), reason=error.reason)
         return 1

@@ -1,10 +1,10 @@
-"""Content-addressed bytes in a directory: `<dir>/<first 2 hex>/<sha256>`, the layout of the services' store."""
+"""Content-addressed bytes: `<first 2 hex>/<sha256>` in a directory or a bucket, the layout of the services' stores."""
 import hashlib
 import os
 import re
 import secrets
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from .errors import SidecarError, from_os_error
 
@@ -14,6 +14,37 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Ref(NamedTuple):
     sha256: str
     length: int
+
+
+class BlobStore(Protocol):
+    def put(self, data: bytes) -> Ref:
+        """Durable when it returns, and fresh: no collector takes it within a day."""
+
+    def get(self, ref) -> bytes:
+        """The verified bytes of anything with `sha256` and `length`. NOT_FOUND, CORRUPT."""
+
+
+def open_blobs(place: str | Path) -> BlobStore:
+    """`place` is a directory, or s3://bucket[/prefix][?endpoint=URL][&region=NAME]. SidecarError if it is not usable."""
+    if not str(place).startswith("s3://"):
+        return BlobDirectory(place)
+    from .s3_blobs import BlobBucket  # loads the AWS SDK, which a directory does without
+
+    return BlobBucket(str(place))
+
+
+def path_of(sha256: str) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise SidecarError("INVALID", f"'{sha256}' is not a lower-case hex sha256 of a blob")
+    return f"{sha256[:2]}/{sha256}"
+
+
+def verified(data: bytes, ref) -> bytes:
+    if len(data) != ref.length and ref.length:
+        raise SidecarError("CORRUPT", f"blob {ref.sha256} has {len(data)} bytes, its reference says {ref.length}", "blob")
+    if hashlib.sha256(data).hexdigest() != ref.sha256:
+        raise SidecarError("CORRUPT", f"the content of blob {ref.sha256} does not hash to its name", "blob")
+    return data
 
 
 class BlobDirectory:
@@ -52,27 +83,16 @@ class BlobDirectory:
         return Ref(sha256, len(data))
 
     def get(self, ref) -> bytes:
-        """The verified bytes of anything with `sha256` and `length`. NOT_FOUND, CORRUPT."""
-        sha256 = ref.sha256
-        if not _SHA256.fullmatch(sha256):
-            raise SidecarError("INVALID", f"'{sha256}' is not a lower-case hex sha256 of a blob")
-        path = self._directory / sha256[:2] / sha256
+        path = self._directory / path_of(ref.sha256)
         # A collector holds a blob aside while it looks whether it was put again (directory-sweep.ts).
-        for place in (path, self._directory / ".collecting" / sha256, path):
+        for place in (path, self._directory / ".collecting" / ref.sha256, path):
             try:
-                data = place.read_bytes()
-                break
+                return verified(place.read_bytes(), ref)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise from_os_error(error, f"reading blob {sha256}", "blob") from error
-        else:
-            raise SidecarError("NOT_FOUND", f"blob {sha256} is not in the store", "blob")
-        if len(data) != ref.length and ref.length:
-            raise SidecarError("CORRUPT", f"blob {sha256} has {len(data)} bytes, its reference says {ref.length}", "blob")
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise SidecarError("CORRUPT", f"the content of blob {sha256} does not hash to its name", "blob")
-        return data
+                raise from_os_error(error, f"reading blob {ref.sha256}", "blob") from error
+        raise SidecarError("NOT_FOUND", f"blob {ref.sha256} is not in the store", "blob")
 
 
 def _write_synced(path: Path, data: bytes) -> None:

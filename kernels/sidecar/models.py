@@ -10,7 +10,7 @@ import torch
 
 from . import checkpoint, hashing
 from .architecture import Architecture
-from .blobs import BlobDirectory
+from .blobs import BlobStore
 from .errors import SidecarError
 from .forward import Rotary
 from .parameters import fused_views, model_weights, named_parameters
@@ -36,7 +36,7 @@ class Model:
 
 
 class ModelCache:
-    def __init__(self, blobs: BlobDirectory, device: torch.device, limit: int, pinned: Collection[str] = ()):
+    def __init__(self, blobs: BlobStore, device: torch.device, limit: int, pinned: Collection[str] = ()):
         """Holds at most `limit` models, least recently used leaving first; `pinned` hashes never leave."""
         self._blobs = blobs
         self._device = device

@@ -2,7 +2,7 @@
 import torch
 
 from .answering import answering
-from .blobs import BlobDirectory
+from .blobs import BlobStore
 from .compute_thread import ComputeThread
 from .models import ModelCache
 from .protocol import events_pb2, scorer_pb2, scorer_pb2_grpc
@@ -10,7 +10,7 @@ from .scorer import score
 
 
 class ScorerService(scorer_pb2_grpc.ScorerServiceServicer):
-    def __init__(self, compute: ComputeThread, models: ModelCache, blobs: BlobDirectory):
+    def __init__(self, compute: ComputeThread, models: ModelCache, blobs: BlobStore):
         self._compute = compute
         self._models = models
         self._blobs = blobs

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import grpc
 import torch
 
-from .blobs import BlobDirectory
+from .blobs import open_blobs
 from .compute_thread import ComputeThread
 from .errors import SidecarError
 from .fingerprint import fingerprint_json
@@ -24,7 +24,7 @@ _MAX_MESSAGE_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class ServerSettings:
-    blobs_directory: str
+    blobs: str
     port: int  # 0: any free one
     device: torch.device
     threads: int
@@ -33,8 +33,8 @@ class ServerSettings:
 
 
 def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
-    """The running server and its port. SidecarError if the port is taken or the blob directory is unusable."""
-    blobs = BlobDirectory(settings.blobs_directory)
+    """The running server and its port. SidecarError if the port is taken or the blob store is unusable."""
+    blobs = open_blobs(settings.blobs)
     models = ModelCache(blobs, settings.device, settings.max_models, settings.pinned_weights)
     trainer = Trainer(blobs, settings.device)
     trainer.heads.announce()

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from . import checkpoint, hashing
 from .architecture import Architecture
-from .blobs import BlobDirectory, Ref
+from .blobs import BlobStore, Ref
 from .errors import SidecarError
 from .forward import Rotary
 from .head_choice import DENSE, HeadSelector
@@ -81,7 +81,7 @@ class TrainingState:
 
 
 class Trainer:
-    def __init__(self, blobs: BlobDirectory, device: torch.device):
+    def __init__(self, blobs: BlobStore, device: torch.device):
         self._blobs = blobs
         self._device = device
         self.heads = HeadSelector(device)

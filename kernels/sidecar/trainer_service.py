@@ -4,7 +4,7 @@ import time
 from . import checkpoint, hashing
 from .answering import answering
 from .architecture import parse_architecture
-from .blobs import BlobDirectory, Ref
+from .blobs import BlobStore, Ref
 from .compute_thread import ComputeThread
 from .errors import SidecarError
 from .export import export
@@ -19,7 +19,7 @@ from .trainer import StepIdentity, Trainer
 
 
 class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
-    def __init__(self, compute: ComputeThread, trainer: Trainer, models: ModelCache, blobs: BlobDirectory, fingerprint_json: str):
+    def __init__(self, compute: ComputeThread, trainer: Trainer, models: ModelCache, blobs: BlobStore, fingerprint_json: str):
         self._compute = compute
         self._trainer = trainer
         self._models = models

@@ -3,14 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
-import { openDirectorySweep } from '../adapters/blob/directory-sweep.js';
-import { openDirectoryBlobs } from '../adapters/blob/directory.js';
 import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
 import type { Collection, Compute, Controls, Doors, Stores } from '../cli/platform.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Config, LogSetting } from '../runtime/config.js';
 import { findDoor } from '../runtime/door-file.js';
 import { startOwnSidecar } from '../runtime/service-base.js';
+import { openBlobs, openSweep } from '../runtime/open-blobs.js';
 import { openLogs, type OpenLogs } from '../runtime/open-logs.js';
 import { openCluster } from '../cluster/cluster.js';
 import { openRole } from '../roles/open-role.js';
@@ -25,15 +24,15 @@ async function meantLog({ home, log }: Config): Promise<LogSetting> {
 
 async function openStores(config: Config): Promise<Stores> {
   const logs = await openLogs({ ...config, log: await meantLog(config) });
-  const blobs = await openDirectoryBlobs(config.blobs);
+  const blobs = await openBlobs(config.blobs);
   return { logs, blobs, close: () => logs.close() };
 }
 
 /** A home's embedded log keeps its blobs where the runs in Kafka do. */
 async function openCollection(config: Config): Promise<Collection> {
   const log = await meantLog(config);
-  const blobs = await openDirectoryBlobs(config.blobs);
-  const sweep = await openDirectorySweep(config.blobs);
+  const blobs = await openBlobs(config.blobs);
+  const sweep = await openSweep(config.blobs);
   const logs: OpenLogs[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(logs.map((each) => each.close()));

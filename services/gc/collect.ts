@@ -52,11 +52,14 @@ export async function planCollection({ logs, blobs, sweep, beforeMs, unknownRuns
     const by = namedBy.get(copy.sha256) ?? '';
     reached.set(by, plus(reached.get(by), copy));
   }
+  const missing = new Set([...namedBy.keys()].filter((sha256) => !stored.has(sha256)));
+  // What a live run has put and named since the list is not missing.
+  if (missing.size > 0) for await (const { sha256 } of sweep.list()) missing.delete(sha256);
   const unreached = copies.filter((copy) => !stays(copy));
   const toGo = unreached.filter(({ putAtMs }) => putAtMs < beforeMs);
   if (!unknownRuns) await refuseUnknownRuns(blobs, toGo);
   return {
-    runs, reached, missing: [...namedBy.keys()].filter((sha256) => !stored.has(sha256)).length,
+    runs, reached, missing: missing.size,
     young: amountOf(unreached.filter(({ putAtMs }) => putAtMs >= beforeMs)), toGo, beforeMs,
   };
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
+import { bucketOf } from './blob-place.js';
 import { packageRoot } from './package-root.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -36,7 +37,7 @@ export interface Config {
   readonly threads: number;
   readonly device: 'cpu' | 'cuda';
   readonly log: LogSetting;
-  /** Content-addressed files, shared by all processes that work on the same runs. Absolute. */
+  /** Content-addressed bytes, shared by all processes that work on the same runs: an absolute directory, or s3://… (open-blobs.ts). */
   readonly blobs: string;
   /** Where gateway, teacher scoring and metrics listen. */
   readonly listenHost: string;
@@ -133,6 +134,13 @@ function readLog(reader: Reader, absolute: (path: string) => string): LogSetting
   return Object.freeze({ kind: 'kafka', brokers, security });
 }
 
+function readBlobs(reader: Reader, absolute: (path: string) => string, fallback: string): string {
+  const place = reader.text('STEMMA_BLOBS', fallback);
+  const bucket = bucketOf(place);
+  if (typeof bucket === 'string') reader.problems.push(`STEMMA_BLOBS: ${bucket}`);
+  return bucket === null ? absolute(place) : place;
+}
+
 /** What set-up wrote: paths of the tools it found or built. A missing file is a set-up that has not run. */
 function readToolchain(file: string, problems: string[]): Config['tools'] {
   const none = { python: '', temporal: '', java: '', kafka: '' };
@@ -185,7 +193,7 @@ export function readConfig(environment: Environment = process.env, stronger: Env
   const config: Config = {
     packageRoot: root,
     home,
-    blobs: absolute(reader.text('STEMMA_BLOBS', join(home, 'blobs'))),
+    blobs: readBlobs(reader, absolute, join(home, 'blobs')),
     listenHost: reader.text('STEMMA_LISTEN_HOST', '127.0.0.1'),
     logLevel: reader.choice('STEMMA_LOG_LEVEL', 'info', LOG_LEVELS),
     logFile: logFile === '' ? '' : absolute(logFile),

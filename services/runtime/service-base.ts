@@ -2,11 +2,11 @@
 import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import type { BlobStore, RunLogs } from '../../core/ports.js';
-import { openDirectoryBlobs } from '../adapters/blob/directory.js';
 import { measuredBlobs } from './blob-metrics.js';
 import type { Config } from './config.js';
 import { measuredLogs } from './log-metrics.js';
 import type { Logger } from './logger.js';
+import { openBlobs } from './open-blobs.js';
 import { createRunContexts, type RunContexts } from './run-context.js';
 import { startSidecar, type SidecarProcess } from './sidecar-process.js';
 
@@ -29,14 +29,14 @@ export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry'
 
 export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
   const logs = measuredLogs(spec.logs, spec.registry);
-  const blobs = measuredBlobs(await openDirectoryBlobs(spec.config.blobs), spec.registry);
+  const blobs = measuredBlobs(await openBlobs(spec.config.blobs), spec.registry);
   return { ...spec, logs, blobs, contexts: createRunContexts(logs, blobs), holder: `${service} ${hostname()} ${process.pid}` };
 }
 
 /** A sidecar of this process. Threads and device are the configuration's: the same everywhere, or a run would not repeat bit for bit. */
 export function startOwnSidecar(config: Config, logFile: string): Promise<SidecarProcess> {
   return startSidecar({
-    python: config.tools.python, kernelsDirectory: `${config.packageRoot}/kernels`, blobsDirectory: config.blobs,
+    python: config.tools.python, kernelsDirectory: `${config.packageRoot}/kernels`, blobs: config.blobs,
     threads: config.threads, device: config.device, logFile,
   });
 }

@@ -11,7 +11,8 @@ export interface SidecarSpec {
   readonly python: string;
   /** Where `python -m sidecar` finds the sidecar package. */
   readonly kernelsDirectory: string;
-  readonly blobsDirectory: string;
+  /** As STEMMA_BLOBS has it; a bucket's credentials come from the environment, as ours do. */
+  readonly blobs: string;
   /** Torch threads: part of the fingerprint, because sums depend on it. */
   readonly threads: number;
   readonly device?: 'cpu' | 'cuda' | 'auto';
@@ -48,7 +49,7 @@ export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
     boundary: 'setup',
     command: spec.python,
     args: () => [
-      '-u', '-m', 'sidecar', '--blobs', spec.blobsDirectory, '--port', String(ready?.port ?? 0), '--threads', String(spec.threads),
+      '-u', '-m', 'sidecar', '--blobs', spec.blobs, '--port', String(ready?.port ?? 0), '--threads', String(spec.threads),
       ...(spec.device === undefined ? [] : ['--device', spec.device]),
     ],
     cwd: spec.kernelsDirectory,

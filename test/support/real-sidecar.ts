@@ -60,7 +60,7 @@ export async function openRealSidecar(): Promise<RealSidecar> {
   const logFile = join(directory, 'sidecar.log');
   const python = pythonPath()!;
   await access(python);
-  const process = await startSidecar({ python, kernelsDirectory: join(ROOT, 'kernels'), blobsDirectory, threads: 1, logFile })
+  const process = await startSidecar({ python, kernelsDirectory: join(ROOT, 'kernels'), blobs: blobsDirectory, threads: 1, logFile })
     .catch(async (error: unknown) => { throw new Error(`${String(error)}\n${await readFile(logFile, 'utf8').catch(() => '')}`, { cause: error }); });
   const [sampler, scorer, trainer] = [sidecarSampler(process.address), sidecarScorer(process.address), sidecarTrainer(process.address)];
   return {

@@ -21,7 +21,7 @@ export function gcCommand(deps: CliDeps): Command {
   return new Command('gc')
     .description('remove the blobs that no event of any run reaches; safe beside a live run')
     .option('--dry-run', 'only say what would go', false)
-    .option('--older-than <age>', 'keep what was put since, as 90m, 36h or 2d; from 1h', ageValue, DAY_MS)
+    .option('--older-than <age>', 'keep what was put since, as 90m, 36h or 2d; from 1h, in a bucket from 13h', ageValue, DAY_MS)
     .option('--unknown-runs', 'also what only runs without a log here reach: deleted ones, and ones that never began', false)
     .action(async (options: Options) => {
       const opened = await (await deps.doors()).openCollection(deps.config());

@@ -78,7 +78,7 @@ describeWithSidecar('a sidecar that cannot start', () => {
     await using bench = await openRolloutBench(1);
     const logFile = join(bench.directory, 'sidecar.log');
     const started = startSidecar({
-      python: process.execPath, kernelsDirectory: bench.directory, blobsDirectory: bench.directory, threads: 1, logFile,
+      python: process.execPath, kernelsDirectory: bench.directory, blobs: bench.directory, threads: 1, logFile,
     });
     await expect(started).rejects.toMatchObject({ boundary: 'setup', code: 'UNAVAILABLE', message: expect.stringContaining('sidecar ended before it was ready') as string });
     await vi.waitFor(async () => expect(await readFile(logFile, 'utf8')).not.toBe(''));
