@@ -20,8 +20,6 @@ import { assertSameMachine } from './same-machine.js';
 import { watchTrouble } from './trouble.js';
 import { createRunViews, followedRuns } from '../worker/run-views.js';
 
-const NAMESPACE = 'default';
-
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { config, logger, onStart } = options;
   const lock = takeHome(config.home);
@@ -43,7 +41,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const trouble = watchTrouble(options);
     closers.push(async () => trouble.close());
     const workers = await startWorkers({
-      registry, address: temporal.address, namespace: NAMESPACE, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
+      registry, address: temporal.address, namespace: temporal.namespace, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
       onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
       ...trouble,
       onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
@@ -51,7 +49,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => workers.stop());
     const connection = await Connection.connect({ address: temporal.address });
     closers.push(() => connection.close());
-    const client = new Client({ connection, namespace: NAMESPACE });
+    const client = new Client({ connection, namespace: temporal.namespace });
     const controls = temporalControl(client);
     const gateway = await serveGateway({ ...services, ...controls }, { host: config.listenHost, port: config.ports.gateway, interceptors: [grpcMetrics(registry)] });
     closers.push(() => gateway.close());

@@ -7,6 +7,7 @@ import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { openLogs } from '../runtime/open-logs.js';
 import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
 import { registerSidecarMetrics } from '../runtime/sidecar-metrics.js';
+import { NAMESPACE } from '../runtime/temporal-process.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
 import { assertConfigured, type Role } from './role.js';
@@ -26,8 +27,6 @@ export interface RoleOptions {
   /** It can no longer do its work: end the process, so that its supervisor starts a new one. */
   readonly onFailure: (error: StemmaError) => void;
 }
-
-const NAMESPACE = 'default';
 
 export async function openRole({ role, config, logger, onFailure }: RoleOptions): Promise<OpenRole> {
   assertConfigured(role, config);

@@ -37,7 +37,8 @@ export interface TemporalProcess {
 }
 
 const HOST = '127.0.0.1';
-const NAMESPACE = 'default';
+/** The one that a development server comes with. */
+export const NAMESPACE = 'default';
 
 /** Of the workflows (workflows/attributes.ts). */
 export const SEARCH_ATTRIBUTES = ['StemmaRecipe', 'StemmaStage', 'StemmaDomain', 'StemmaStatus'] as const;
