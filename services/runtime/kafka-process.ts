@@ -11,6 +11,9 @@ import { superviseChild, type ChildExit, type SupervisedChild } from './child-pr
 import { freePorts } from './free-port.js';
 import { settleAll } from './settle-all.js';
 
+/** As server.properties has them. */
+export type KafkaSettings = Readonly<Record<string, string | number | boolean>>;
+
 export interface KafkaSpec {
   readonly java: string;
   /** Directory of Kafka's jar files. */
@@ -22,6 +25,10 @@ export interface KafkaSpec {
   /** Of the first node; absent: any free one. Not for a directory that has addresses already. */
   readonly port?: number;
   readonly readyTimeoutMs?: number;
+  /** What differs in a node's settings, given those it would have: listeners with TLS and SASL, for one. */
+  readonly differing?: (settings: KafkaSettings) => KafkaSettings;
+  /** Further arguments of the formatting of its storage: SCRAM users. */
+  readonly formatWith?: readonly string[];
   /** Given: a node that ends without having been asked to is started again, for ever, and this hears of it. */
   readonly onDeath?: (exit: ChildExit) => void;
 }
@@ -100,7 +107,7 @@ const settingsFile = (spec: KafkaSpec, node: number): string => join(nodeDirecto
 function settingsOf(spec: KafkaSpec, { brokers, controllers }: Addresses, node: number): string {
   const replicas = Math.min(3, brokers.length);
   const inSync = Math.min(2, replicas);
-  const settings = {
+  const settings: KafkaSettings = {
     'process.roles': 'broker,controller', 'node.id': node + 1,
     'controller.quorum.voters': controllers.map((port, at) => `${at + 1}@${HOST}:${port}`).join(','),
     listeners: `PLAINTEXT://${HOST}:${brokers[node]},CONTROLLER://${HOST}:${controllers[node]}`,
@@ -118,7 +125,7 @@ function settingsOf(spec: KafkaSpec, { brokers, controllers }: Addresses, node: 
     'controller.quorum.election.timeout.ms': 500, 'controller.quorum.fetch.timeout.ms': 1000,
     'log.cleaner.enable': false, 'num.network.threads': 2, 'num.io.threads': 4,
   };
-  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join('');
+  return Object.entries({ ...settings, ...spec.differing?.(settings) }).map(([name, value]) => `${name}=${value}\n`).join('');
 }
 
 async function format(spec: KafkaSpec, addresses: Addresses, node: number): Promise<void> {
@@ -127,7 +134,7 @@ async function format(spec: KafkaSpec, addresses: Addresses, node: number): Prom
   let done = false;
   const child = await superviseChild({
     name: 'kafka-storage', boundary: 'setup', restart: false, command: spec.java,
-    args: [...HEAP, '-cp', join(spec.libraries, '*'), 'kafka.tools.StorageTool', 'format', '-t', addresses.clusterId, '-c', settingsFile(spec, node)],
+    args: [...HEAP, '-cp', join(spec.libraries, '*'), 'kafka.tools.StorageTool', 'format', '-t', addresses.clusterId, '-c', settingsFile(spec, node), ...(spec.formatWith ?? [])],
     ready: { line: (line) => (done ||= /^Formatting|already formatted/.test(line)) },
   });
   const { code, lastLines } = await child.exited;

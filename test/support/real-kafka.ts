@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../services/runtime/config.js';
-import { startKafka, type KafkaProcess } from '../../services/runtime/kafka-process.js';
+import { startKafka, type KafkaProcess, type KafkaSpec } from '../../services/runtime/kafka-process.js';
 
 function tools(): { java: string; kafka: string } | null {
   const { java, kafka } = readConfig().tools;
@@ -28,10 +28,10 @@ export interface RealKafka extends KafkaProcess {
   dispose(): Promise<void>;
 }
 
-export async function openRealKafka(nodes = 1): Promise<RealKafka> {
+export async function openRealKafka(nodes = 1, more: Pick<KafkaSpec, 'differing' | 'formatWith'> = {}): Promise<RealKafka> {
   const directory = await mkdtemp(join(tmpdir(), 'stemma-kafka-'));
   const { java, kafka } = tools()!;
-  const running = await startKafka({ java, libraries: kafka, directory, nodes });
+  const running = await startKafka({ java, libraries: kafka, directory, nodes, ...more });
   return {
     ...running, directory,
     async dispose() {

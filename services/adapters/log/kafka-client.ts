@@ -4,7 +4,7 @@
  * Reading uses kafkajs's Cluster and not its consumer: a consumer joins a group, whose coordinator, heartbeats and rebalances
  * have nothing to say here, for every process reads every partition at offsets of its own.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type KafkaConfig, type Producer, type SASLOptions } from 'kafkajs';
@@ -148,7 +148,7 @@ function newKafka({ brokers, tls, sasl, onLog }: KafkaConnection): OwnKafka {
     logLevel: onLog ? logLevel.WARN : logLevel.NOTHING,
     logCreator: (() => ({ namespace, label, log }) => { if (!log.message.includes(HANG_UP)) onLog?.(label.toLowerCase(), `${namespace}: ${log.message}`); }) satisfies KafkaConfig['logCreator'],
     socketFactory: (({ host, port, ssl, onConnect }) => {
-      const socket = ssl ? connectTls({ host, port, servername: host, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect);
+      const socket = ssl ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect) : connectTcp({ host, port }, onConnect);
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
