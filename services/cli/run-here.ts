@@ -18,6 +18,7 @@ import { createProgressView } from './progress-view.js';
 import { chooseRun, whereItStands } from './resume.js';
 import { watchRun } from './run-reader.js';
 import type { RunSnapshot } from './run-reader.js';
+import { withShutdown } from './with-shutdown.js';
 import { withStores } from './with-stores.js';
 
 export interface RunHere {
@@ -39,11 +40,8 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
   assertRunnable(request.recipe);
   const { terminal } = deps;
   const config = deps.config();
-  const shutdown = deps.listenForShutdown({
-    onFirst: () => terminal.say('Stopping: finishing what is in flight. (Ctrl-C again ends at once; nothing is lost either way.)'),
-    onSecond: () => deps.exitNow(EXIT_INTERRUPTED),
-  });
-  try {
+  const saysSo = (): void => terminal.say('Stopping: finishing what is in flight. (Ctrl-C again ends at once; nothing is lost either way.)');
+  return withShutdown(deps, async (stopAsked) => {
     const choice = request.fork === undefined ? await withStores(deps, (stores) => chooseRun(stores, request.recipe, request.seed, request.fresh))
       : { run: request.fork.run, resumed: null, note: '' };
     for (const note of [...recipeNotes(request.recipe), choice.note]) if (note !== '') terminal.say(note);
@@ -53,13 +51,11 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
     const givenUp = new AbortController();
     const platform = await openPlatform(deps, { config, onlyRun: choice.run, onGivenUp: (error) => givenUp.abort(error) });
     try {
-      return await drive(deps, { config, platform, request, run: choice.run, signal: AbortSignal.any([shutdown.signal, givenUp.signal]) });
+      return await drive(deps, { config, platform, request, run: choice.run, signal: AbortSignal.any([stopAsked, givenUp.signal]) });
     } finally {
       await platform.close();
     }
-  } finally {
-    shutdown.dispose();
-  }
+  }, saysSo);
 }
 
 type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'onGivenUp'>;

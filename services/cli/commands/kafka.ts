@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { StemmaError } from '../../../core/errors.js';
 import { startKafka } from '../../runtime/kafka-process.js';
-import { EXIT_INTERRUPTED } from '../../runtime/shutdown.js';
 import type { CliDeps } from '../deps.js';
+import { aborted, withShutdown } from '../with-shutdown.js';
 
 interface Options {
   readonly nodes: '1' | '3';
@@ -23,20 +23,16 @@ async function kafka(deps: CliDeps, options: Options): Promise<void> {
   if (tools.java === '' || tools.kafka === '') throw new StemmaError('setup', 'NOT_FOUND', 'no Kafka here yet', 'Start it with: npm run kafka');
   const nodes = Number(options.nodes);
   const directory = join(home, nodes === 1 ? 'kafka' : `kafka-${nodes}`);
-  const asked = new AbortController();
-  const shutdown = deps.listenForShutdown({ onFirst: () => asked.abort(), onSecond: () => deps.exitNow(EXIT_INTERRUPTED) });
-  try {
+  await withShutdown(deps, async (stopAsked) => {
     const running = await startKafka({ java: tools.java, libraries: tools.kafka, directory, nodes, port: options.port });
     deps.terminal.print(`kafka://${running.brokers.join(',')}`);
     deps.terminal.say(nodes === 1
       ? 'One node: what it acknowledges survives the death of its process, not a loss of power. Ctrl-C stops it; its data stay.'
       : 'Every event is on two of three nodes before it is acknowledged. Ctrl-C stops them; their data stay.');
     deps.terminal.say(`data     ${directory}`);
-    if (!asked.signal.aborted) await new Promise((resolve) => asked.signal.addEventListener('abort', resolve, { once: true }));
+    await aborted(stopAsked);
     await running.stop();
-  } finally {
-    shutdown.dispose();
-  }
+  });
 }
 
 function portValue(text: string): number {

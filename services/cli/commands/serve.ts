@@ -1,8 +1,8 @@
 import { Argument, Command } from 'commander';
 import { ROLES, type Role } from '../../roles/role.js';
 import { createLogger } from '../../runtime/logger.js';
-import { EXIT_INTERRUPTED } from '../../runtime/shutdown.js';
 import type { CliDeps } from '../deps.js';
+import { aborted, withShutdown } from '../with-shutdown.js';
 
 export function serveCommand(deps: CliDeps): Command {
   return new Command('serve')
@@ -13,31 +13,19 @@ export function serveCommand(deps: CliDeps): Command {
 
 async function serve(deps: CliDeps, role: Role): Promise<void> {
   const config = deps.config();
-  const ended = new AbortController();
-  const shutdown = deps.listenForShutdown({
-    onFirst: () => ended.abort(),
-    onSecond: () => deps.exitNow(EXIT_INTERRUPTED),
-  });
-  try {
+  await withShutdown(deps, async (stopAsked) => {
+    const failed = new AbortController();
+    const ended = AbortSignal.any([stopAsked, failed.signal]);
     const open = await (await deps.doors()).openRole({
       role, config, logger: createLogger({ service: role, level: config.logLevel, file: config.logFile }),
-      onFailure: (error) => ended.abort(error),
+      onFailure: (error) => failed.abort(error),
     });
     try {
       deps.terminal.print(open.line);
-      await untilAborted(ended.signal);
+      await aborted(ended);
     } finally {
       await open.close();
     }
-    if (ended.signal.reason instanceof Error && ended.signal.reason.name === 'StemmaError') throw ended.signal.reason;
-  } finally {
-    shutdown.dispose();
-  }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
+    if (ended.reason instanceof Error && ended.reason.name === 'StemmaError') throw ended.reason;
   });
 }

@@ -2,10 +2,10 @@ import { Command, Option } from 'commander';
 import type { ChildExit } from '../../runtime/child-process.js';
 import { logUrl } from '../../runtime/config.js';
 import { createLogger } from '../../runtime/logger.js';
-import { EXIT_INTERRUPTED } from '../../runtime/shutdown.js';
 import type { CliDeps } from '../deps.js';
 import { countValue } from '../option-values.js';
 import { logFileOf, sayAddresses } from '../run-here.js';
+import { aborted, withShutdown } from '../with-shutdown.js';
 
 interface Options {
   readonly distributed: boolean;
@@ -24,24 +24,17 @@ interface Opened {
   close(): Promise<void>;
 }
 
-async function up(deps: CliDeps, options: Options): Promise<void> {
-  const stopAsked = new AbortController();
-  const shutdown = deps.listenForShutdown({
-    onFirst: () => stopAsked.abort(),
-    onSecond: () => deps.exitNow(EXIT_INTERRUPTED),
-  });
-  try {
+function up(deps: CliDeps, options: Options): Promise<void> {
+  return withShutdown(deps, async (stopAsked) => {
     const platform = await (options.distributed ? openDistributed(deps, options) : openHere(deps));
     try {
       deps.terminal.say('Ready. Submit with `stemma run RECIPE` or from the Temporal UI with {"recipe":"tiny"}; Ctrl-C ends.');
-      await aborted(stopAsked.signal);
+      await aborted(stopAsked);
       deps.terminal.say('Stopping; unfinished runs go on at the next `stemma up`.');
     } finally {
       await platform.close();
     }
-  } finally {
-    shutdown.dispose();
-  }
+  });
 }
 
 async function openHere(deps: CliDeps): Promise<Opened> {
@@ -70,11 +63,4 @@ async function openDistributed(deps: CliDeps, { rollouts }: Options): Promise<Op
 function howItEnded({ code, signal, lastLines }: ChildExit): string {
   const last = lastLines.at(-1);
   return [signal ?? `exit code ${code}`, ...(signal === null && last !== undefined ? [last] : [])].join(': ');
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
