@@ -2,14 +2,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { StemmaError } from '../../../core/errors.js';
 import type { ForkInput } from '../../../workflows/activities.js';
 import { planFork } from '../../coordinator/fork-run.js';
-import type { ForkPlan } from '../../coordinator/fork-run.js';
 import type { CliDeps } from '../deps.js';
-import { Exit } from '../failure.js';
 import { chooseFork } from '../fork-choice.js';
 import { settingValue } from '../option-values.js';
-import { runHere } from '../run-here.js';
-import { runningPlatform } from '../running-platform.js';
 import { readRun } from '../run-reader.js';
+import { startRun } from '../start-run.js';
 import { withStores } from '../with-stores.js';
 
 interface Setting {
@@ -46,30 +43,8 @@ async function fork(deps: CliDeps, parent: string, options: Options): Promise<vo
     return { input: planned.fork, plan: planned, choice: await chooseFork(stores, planned.fork, options.fresh) };
   });
   deps.terminal.say(`Fork ${choice.run} of ${parent} at ${input.stage} step ${input.step}${input.settings.map(({ path, value }) => `, ${path} = ${JSON.stringify(value)}`).join('')}.`);
-  await start(deps, { input, plan, run: choice.run, json: options.json });
-}
-
-interface Start {
-  readonly input: ForkInput;
-  readonly plan: ForkPlan;
-  readonly run: string;
-  readonly json: boolean;
-}
-
-async function start(deps: CliDeps, { input, plan: { recipe, seed }, run, json }: Start): Promise<void> {
-  const controls = await runningPlatform(deps);
-  if (controls === null) {
-    const code = await runHere(deps, { recipe, recipeName: recipe.name, seed: Number(seed), fresh: false, json, fork: { run, input } });
-    if (code !== 0) throw new Exit(code);
-    return;
-  }
-  try {
-    await controls.submit({ run, recipe: recipe.name, seed: Number(seed), fork: input });
-    deps.terminal.print(run);
-    deps.terminal.say(`Submitted. Follow it with: stemma watch ${run}`);
-  } finally {
-    await controls.close();
-  }
+  const { recipe, seed } = plan;
+  await startRun(deps, { recipe, recipeName: recipe.name, seed: Number(seed), fresh: false, json: options.json, fork: { run: choice.run, input } });
 }
 
 function stepValue(text: string): number {

@@ -145,6 +145,17 @@ describe('the other commands', () => {
     expect(err()).toContain("no recipe 'no-such'");
   });
 
+  it('fork submits to a running platform what it shares', async () => {
+    await cli('quickstart', '--recipe', 'micro', '--json');
+    here.isUp = true;
+    here.out.length = 0;
+    expect(await cli('fork', 'micro-s1-1', '--stage', 'distill', '--at', '0', '--set', 'sva.topK=8'), err()).toBe(0);
+    const submitted = here.submitted.at(-1);
+    expect(submitted).toMatchObject({ recipe: 'micro', seed: 1, fork: { parent: 'micro-s1-1', stage: 'distill', step: 0, settings: [{ path: 'sva.topK', value: 8 }] } });
+    expect(out()).toBe(submitted?.run);
+    expect(err()).toContain(`Submitted. Follow it with: stemma watch ${submitted?.run}`);
+  });
+
   it('run refuses pretrained weights before anything starts', async () => {
     expect(await cli('run', 'agents-a1')).toBe(1);
     expect(err()).toMatch(/starts from the pretrained weights Qwen\/Qwen3.5-35B-A3B[^]*→ Run `tiny`/);

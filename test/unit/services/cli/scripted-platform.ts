@@ -27,6 +27,7 @@ import { loadRecipe } from '../../../../services/runtime/recipe-schema.js';
 import { recordFact } from '../../../../services/runtime/record-fact.js';
 import { listenForShutdown } from '../../../../services/runtime/shutdown.js';
 import type { ControlFact } from '../../../../workflows/activities.js';
+import { wordLevelTokenizer } from '../../../support/word-level-tokenizer.js';
 
 type Said = DeepPartial<Event>['payload'];
 
@@ -142,7 +143,7 @@ async function play(scripted: Scripted, stores: Stores, { run, recipe: name, see
   try {
     const fact = (said: Said): Promise<void> => recordFact(log, { stream: runStream(run), run }, full(said));
     const recipe = await loadRecipe(name);
-    const manifest = await stores.blobs.put(new TextEncoder().encode(JSON.stringify(manifestOf(recipe, seed, await stores.blobs.put(new TextEncoder().encode('{}'))))));
+    const manifest = await stores.blobs.put(new TextEncoder().encode(JSON.stringify(manifestOf(recipe, seed, await stores.blobs.put(new TextEncoder().encode(wordLevelTokenizer('')))))));
     await fact({ $case: 'runCreated', value: { run, recipe: recipe.name, seed: BigInt(seed), manifest, settingsHash: sha256Hex(canonicalJson(recipe)) } });
     await fact({ $case: 'stageStarted', value: { stage: 'sft', kind: 'sft', parent: { weightsHash: 'base0000' } } });
     if (scripted.until === 'sft') return;
