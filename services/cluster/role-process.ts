@@ -1,5 +1,4 @@
 /** One service as a supervised child: `stemma serve ROLE` with a home of its own, for ever. */
-import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { superviseChild, type ChildExit } from '../runtime/child-process.js';
@@ -35,7 +34,6 @@ export async function startRoleProcess({ name, role, config, onDeath, onLine }: 
   const home = join(config.home, 'roles', name);
   await mkdir(home, { recursive: true });
   const metricsPort = await freePort(0, 'STEMMA_METRICS_PORT');
-  const output = createWriteStream(join(home, 'output.log'), { flags: 'a' }).on('error', () => undefined);
   const child = await superviseChild({
     name, boundary: 'setup', command: process.execPath,
     args: [join(config.packageRoot, 'dist', 'services', 'cli', 'main.js'), 'serve', role],
@@ -48,9 +46,8 @@ export async function startRoleProcess({ name, role, config, onDeath, onLine }: 
       },
     },
     readyTimeoutMs: READY_TIMEOUT_MS, restart: 'always', stopGraceMs: STOP_GRACE_MS, onDeath,
-    onLog: (line) => void output.write(`${line}\n`),
+    logFile: join(home, 'output.log'),
   });
-  void child.exited.then(() => output.end());
   return {
     name, metrics: `http://${config.listenHost}:${metricsPort}/metrics`,
     pid: () => child.pid(), onRestart: (listener) => child.onRestart(listener), stop: () => child.stop(),

@@ -9,6 +9,7 @@
  * Its stdin is a pipe of ours too: children that end when stdin closes may rely on it.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StemmaError, type Boundary } from '../../core/errors.js';
@@ -37,7 +38,8 @@ export interface ChildSpec {
   readonly restart: boolean | 'always';
   /** Each end of it that was not asked for. */
   readonly onDeath?: (exit: ChildExit) => void;
-  readonly onLog?: (line: string, stream: 'stdout' | 'stderr') => void;
+  /** Everything it prints is appended here, over all restarts; a file that cannot be written stops nothing. */
+  readonly logFile?: string;
   /** SIGTERM, then SIGKILL after this long. */
   readonly stopGraceMs?: number;
 }
@@ -79,14 +81,20 @@ class Supervisor implements SupervisedChild {
   private stopping = false;
   private readonly wake = new AbortController();
   private readonly listeners: (() => void)[] = [];
+  private readonly log: WriteStream | undefined;
 
   constructor(private readonly spec: ChildSpec) {
     this.exited = new Promise((resolve) => { this.resolveExited = resolve; });
+    this.log = spec.logFile === undefined ? undefined : createWriteStream(spec.logFile, { flags: 'a' }).on('error', () => undefined);
+    void this.exited.then(() => this.log?.end());
   }
 
   async start(): Promise<void> {
-    this.current = launch(this.spec);
-    await this.current.ready;
+    this.current = launch(this.spec, this.log);
+    await this.current.ready.catch((error: unknown) => {
+      this.log?.end();
+      throw error;
+    });
     void this.supervise(this.current);
   }
 
@@ -119,7 +127,7 @@ class Supervisor implements SupervisedChild {
       if (!this.mayRestart(neverReady)) break;
       await delay(restartDelayMs(shortLived), undefined, { signal: this.wake.signal }).catch(() => undefined);
       if (this.stopping) break;
-      this.current = launch(this.spec);
+      this.current = launch(this.spec, this.log);
       const isReady = await this.current.ready.then(() => true, () => false);
       neverReady = isReady ? 0 : neverReady + 1;
       const readyMs = performance.now();
@@ -142,7 +150,7 @@ interface Incarnation {
   readonly exit: Promise<ChildExit>;
 }
 
-function launch(spec: ChildSpec): Incarnation {
+function launch(spec: ChildSpec, log: WriteStream | undefined): Incarnation {
   const args = typeof spec.args === 'function' ? spec.args() : spec.args;
   const child = spawn('/bin/sh', ['-c', WATCHED, spec.name, spec.command, ...args], {
     cwd: spec.cwd, env: spec.env, detached: true, stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
@@ -154,7 +162,7 @@ function launch(spec: ChildSpec): Incarnation {
     child.once('exit', () => child.stdio[3]?.destroy());
     child.once('close', (code, signal) => resolve({ code, signal, lastLines }));
   });
-  const ready = becomeReady(spec, { child, exit, lastLines });
+  const ready = becomeReady(spec, { child, exit, lastLines, log });
   ready.catch(() => undefined);
   return { pid: child.pid ?? -1, child, exit, ready };
 }
@@ -163,9 +171,10 @@ interface Starting {
   readonly child: ChildProcess;
   readonly exit: Promise<ChildExit>;
   readonly lastLines: string[];
+  readonly log: WriteStream | undefined;
 }
 
-async function becomeReady(spec: ChildSpec, { child, exit, lastLines }: Starting): Promise<void> {
+async function becomeReady(spec: ChildSpec, { child, exit, lastLines, log }: Starting): Promise<void> {
   const timeoutMs = spec.readyTimeoutMs ?? 60_000;
   const deadline = new AbortController();
   let sawReadyLine!: () => void;
@@ -174,7 +183,7 @@ async function becomeReady(spec: ChildSpec, { child, exit, lastLines }: Starting
     createInterface({ input: child[stream]! }).on('line', (line) => {
       lastLines.push(line);
       if (lastLines.length > KEPT_LINES) lastLines.shift();
-      spec.onLog?.(line, stream);
+      log?.write(`${line}\n`);
       if (stream === 'stdout' && 'line' in spec.ready && !deadline.signal.aborted && spec.ready.line(line)) sawReadyLine();
     });
   }

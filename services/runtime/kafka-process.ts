@@ -4,7 +4,7 @@
  * acknowledges from the page cache. Three nodes with min ISR 2 survive the loss of any one of them, disk and all.
  */
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import { superviseChild, type ChildExit, type SupervisedChild } from './child-process.js';
@@ -141,16 +141,13 @@ async function format(spec: KafkaSpec, addresses: Addresses, node: number): Prom
   if (code !== 0) throw new StemmaError('setup', 'UNAVAILABLE', `Kafka's storage could not be formatted:\n${lastLines.join('\n')}`, `Look at ${nodeDirectory(spec, node)}.`);
 }
 
-async function startNode(spec: KafkaSpec, node: number): Promise<SupervisedChild> {
-  const log = createWriteStream(join(nodeDirectory(spec, node), 'server.log'), { flags: 'a' }).on('error', () => undefined);
-  const child = await superviseChild({
+function startNode(spec: KafkaSpec, node: number): Promise<SupervisedChild> {
+  return superviseChild({
     name: `kafka-${node}`, boundary: 'setup', restart: spec.onDeath === undefined ? false : 'always', onDeath: spec.onDeath, command: spec.java,
     // Its log goes to stdout, where "started" is waited for.
     args: [...HEAP, '-Dorg.slf4j.simpleLogger.logFile=System.out', '-cp', join(spec.libraries, '*'), 'kafka.Kafka', settingsFile(spec, node)],
     ready: { line: (line) => line.includes('Kafka Server started') },
     readyTimeoutMs: spec.readyTimeoutMs ?? 60_000, stopGraceMs: 10_000,
-    onLog: (line) => void log.write(`${line}\n`),
+    logFile: join(nodeDirectory(spec, node), 'server.log'),
   });
-  void child.exited.then(() => log.end());
-  return child;
 }

@@ -2,7 +2,6 @@
  * The compute sidecar (kernels/sidecar) as a supervised child: it ends with us, and when it dies it comes back on the
  * same port, so that adapters keep their address. It comes back empty: callers load weights and restore states again.
  */
-import { createWriteStream, type WriteStream } from 'node:fs';
 import { StemmaError } from '../../core/errors.js';
 import { superviseChild, type ChildExit } from './child-process.js';
 
@@ -18,7 +17,6 @@ export interface SidecarSpec {
   readonly device?: 'cpu' | 'cuda' | 'auto';
   /** Everything it prints is appended here. */
   readonly logFile?: string;
-  readonly onLog?: (line: string) => void;
   /** Importing torch takes seconds on a cold disk. */
   readonly readyTimeoutMs?: number;
 }
@@ -42,7 +40,6 @@ interface ReadyLine {
 
 /** Resolves once it serves. UNAVAILABLE with its last lines if it ends first, TIMEOUT if it takes too long. */
 export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
-  const log = spec.logFile === undefined ? undefined : openLog(spec.logFile);
   let ready: ReadyLine | undefined;
   const child = await superviseChild({
     name: 'sidecar',
@@ -62,16 +59,9 @@ export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
     },
     readyTimeoutMs: spec.readyTimeoutMs ?? 180_000,
     restart: true,
-    onLog(line) {
-      log?.write(`${line}\n`);
-      spec.onLog?.(line);
-    },
-  }).catch((error: unknown) => {
-    log?.end();
-    throw error;
+    logFile: spec.logFile,
   });
   if (ready === undefined) throw new StemmaError('setup', 'UNAVAILABLE', 'the sidecar named no port', 'Set up again: the sidecar and this program differ in version.');
-  void child.exited.then(() => log?.end());
   return {
     address: `127.0.0.1:${ready.port}`,
     fingerprintJson: JSON.stringify(ready.fingerprint ?? {}),
@@ -90,9 +80,4 @@ function readyLine(line: string): ReadyLine | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A log that cannot be written must not stop the run. */
-function openLog(file: string): WriteStream {
-  return createWriteStream(file, { flags: 'a' }).on('error', () => undefined);
 }

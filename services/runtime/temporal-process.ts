@@ -2,7 +2,7 @@
  * The Temporal dev server as a supervised child: tuned, on ports that stay the same for life, gone when we are gone.
  * Its database holds nothing but Temporal's history: deleting it loses no fact of a run (docs/decisions/temporal-decides-when.md).
  */
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -62,7 +62,6 @@ export async function startTemporal(spec: TemporalSpec): Promise<TemporalProcess
   const port = await freePort(spec.port ?? 0, 'STEMMA_TEMPORAL_PORT');
   const uiPort = await freePort(spec.uiPort ?? 0, 'STEMMA_TEMPORAL_UI_PORT');
   const address = `${HOST}:${port}`;
-  const log = createWriteStream(spec.logFile, { flags: 'a' }).on('error', () => undefined);
   const child = await superviseChild({
     name: 'temporal',
     boundary: 'temporal',
@@ -72,12 +71,10 @@ export async function startTemporal(spec: TemporalSpec): Promise<TemporalProcess
     readyTimeoutMs: spec.readyTimeoutMs ?? 60_000,
     restart: true,
     onDeath: spec.onDeath,
-    onLog: (line) => void log.write(`${line}\n`),
+    logFile: spec.logFile,
   }).catch((error: unknown) => {
-    log.end();
     throw explained(error, spec);
   });
-  void child.exited.then(() => log.end());
   return {
     address, namespace: NAMESPACE, uiUrl: `http://${HOST}:${uiPort}`,
     pid: () => child.pid(),

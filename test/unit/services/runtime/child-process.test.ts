@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { superviseChild, type ChildSpec } from '../../../../services/runtime/child-process.js';
 import { isAlive } from '../../../../services/runtime/process-alive.js';
@@ -46,6 +49,20 @@ describe('a supervised child', () => {
       code: 'UNAVAILABLE', message: expect.stringMatching(/probe ended before it was ready \(exit code 3\)[^]*no luck/),
     });
     await expect(superviseChild({ ...SPEC, readyTimeoutMs: 300, ready: { probe: async () => false } })).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('keeps what it prints, over restarts, in a file; one that cannot be written stops nothing', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'stemma-child-'));
+    const logFile = join(directory, 'child.log');
+    const child = await superviseChild({ ...SPEC, logFile, args: ['-e', 'console.error("hello"); console.log("ready"); setInterval(() => undefined, 1000)'] });
+    const restarted = new Promise<void>((resolve) => { child.onRestart(resolve); });
+    process.kill(child.pid(), 'SIGKILL');
+    await restarted;
+    await child.stop();
+    await expect.poll(() => readFileSync(logFile, 'utf8').split('\n').filter((line) => line !== '').sort()).toEqual(['hello', 'hello', 'ready', 'ready']);
+    const unheard = await superviseChild({ ...SPEC, logFile: join(directory, 'no', 'such', 'directory.log') });
+    await unheard.stop();
+    rmSync(directory, { recursive: true });
   });
 
   it('kills one that does not end when asked', async () => {
