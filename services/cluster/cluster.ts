@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Addresses, Cluster, ClusterOptions, ClusterPart } from '../cli/platform.js';
+import { createClosers, type Closers } from '../runtime/closers.js';
 import type { Config } from '../runtime/config.js';
 import { openDoor } from '../runtime/door-file.js';
+import { freePort } from '../runtime/free-port.js';
 import { takeHome } from '../runtime/home-lock.js';
 import { startKafka, type KafkaProcess } from '../runtime/kafka-process.js';
 import { settleAll } from '../runtime/settle-all.js';
-import { freePort, startTemporal } from '../runtime/temporal-process.js';
+import { startTemporal } from '../runtime/temporal-process.js';
 import { startRoleProcess } from './role-process.js';
 import type { Role } from '../roles/role.js';
 
@@ -20,10 +22,8 @@ const NO_SECURITY = { tls: false, caFile: '', sasl: 'none', user: '', passwordFi
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { config, onStart } = options;
   const lock = takeHome(config.home);
-  const closers: (() => unknown)[] = [() => lock.release()];
-  const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const closers = createClosers();
+  closers.add(() => lock.release());
   try {
     onStart('Temporal');
     const temporal = await startTemporal({
@@ -31,25 +31,25 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       port: config.ports.temporal || undefined, uiPort: config.ports.temporalUi || undefined,
       onDeath: (exit) => options.onDeath?.('temporal', exit),
     });
-    closers.push(() => temporal.stop());
+    closers.add(() => temporal.stop());
     const broker = config.log.kind === 'kafka' ? undefined : await startBroker(options);
-    if (broker) closers.push(() => broker.stop());
+    if (broker) closers.add(() => broker.stop());
     const log = broker ? { kind: 'kafka' as const, brokers: broker.brokers, security: NO_SECURITY } : config.log;
     const shared = await sharedConfig({ ...config, log }, temporal.address);
     const names = roleNames(options.rollouts);
     onStart(`${names.length} services`);
     const roles = await startRoles(options, shared, names, closers);
-    closers.push(await openDoor(config.home, { gateway: shared.addresses.gateway, log: shared.log }));
+    closers.add(await openDoor(config.home, { gateway: shared.addresses.gateway, log: shared.log }));
     const controls = gatewayClient(shared.addresses.gateway);
-    closers.push(() => controls.close());
+    closers.add(() => controls.close());
     const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway };
     const parts: ClusterPart[] = [
       { name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) },
       ...(broker ? [{ name: 'broker', pid: () => broker.pid(0), onRestart: (listener: () => void) => broker.onRestart(0, listener) }] : []), ...roles,
     ];
-    return { config: shared, addresses, parts, submit: (request) => controls.submit(request), control: (fact) => controls.control(fact), close };
+    return { config: shared, addresses, parts, submit: (request) => controls.submit(request), control: (fact) => controls.control(fact), close: closers.close };
   } catch (error) {
-    await close();
+    await closers.close();
     throw error;
   }
 }
@@ -89,11 +89,11 @@ async function sharedConfig(config: Config, temporal: string): Promise<Config> {
 }
 
 async function startRoles(
-  options: ClusterOptions, shared: Config, names: readonly Named[], closers: (() => unknown)[],
+  options: ClusterOptions, shared: Config, names: readonly Named[], closers: Closers,
 ): Promise<(ClusterPart & { readonly metrics: string })[]> {
   return settleAll(names.map(async ({ name, role }) => {
     const process = await startRoleProcess({ name, role, config: shared, onDeath: (exit) => options.onDeath?.(name, exit), onLine: options.onStart });
-    closers.push(() => process.stop());
+    closers.add(() => process.stop());
     return process;
   }));
 }

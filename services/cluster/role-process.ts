@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { superviseChild, type ChildExit } from '../runtime/child-process.js';
 import { environmentOf, type Config } from '../runtime/config.js';
-import { freePort } from '../runtime/temporal-process.js';
+import { freePort } from '../runtime/free-port.js';
 import type { Role } from '../roles/role.js';
 
 export interface RoleProcessSpec {

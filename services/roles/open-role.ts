@@ -1,6 +1,7 @@
 /** One service in a process of its own: log, blobs, its own sidecar and Temporal queue where it has one, metrics and health. */
 import { join } from 'node:path';
 import type { StemmaError } from '../../core/errors.js';
+import { createClosers } from '../runtime/closers.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
@@ -30,17 +31,7 @@ export interface RoleOptions {
 
 export async function openRole({ role, config, logger, onFailure }: RoleOptions): Promise<OpenRole> {
   assertConfigured(role, config);
-  const closers: (() => unknown)[] = [];
-  const onClose = (closer: () => unknown): void => void closers.push(closer);
-  const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) {
-      try {
-        await closer();
-      } catch (error) {
-        logger.warn({ err: error }, 'closing');
-      }
-    }
-  };
+  const { add: onClose, close } = createClosers((error) => logger.warn({ err: error }, 'closing'));
   try {
     const registry = createRegistry({ processFigures: true });
     const logs = await openLogs(config, logger);

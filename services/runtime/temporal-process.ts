@@ -4,11 +4,11 @@
  */
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { StemmaError } from '../../core/errors.js';
 import { superviseChild, type ChildExit } from './child-process.js';
+import { freePort } from './free-port.js';
 
 export interface TemporalSpec {
   /** The `temporal` command line program, 1.5 or newer. */
@@ -59,8 +59,8 @@ export async function startTemporal(spec: TemporalSpec): Promise<TemporalProcess
   mkdirSync(dirname(spec.databaseFile), { recursive: true });
   mkdirSync(dirname(spec.logFile), { recursive: true });
   await assertDatabase(spec.databaseFile);
-  const port = await freePort(spec.port ?? 0, 'STEMMA_TEMPORAL_PORT');
-  const uiPort = await freePort(spec.uiPort ?? 0, 'STEMMA_TEMPORAL_UI_PORT');
+  const port = await freePort(spec.port ?? 0, 'STEMMA_TEMPORAL_PORT', 'temporal');
+  const uiPort = await freePort(spec.uiPort ?? 0, 'STEMMA_TEMPORAL_UI_PORT', 'temporal');
   const address = `${HOST}:${port}`;
   const child = await superviseChild({
     name: 'temporal',
@@ -103,20 +103,6 @@ async function serves(address: string): Promise<boolean> {
   } finally {
     await connection.close();
   }
-}
-
-/** The port asked for if it is free, any free one for 0. Between this and the server's own bind another process may take it. */
-export async function freePort(wanted: number, setting: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'EADDRINUSE'
-      ? new StemmaError('temporal', 'LOCKED', `port ${wanted} on ${HOST} is in use`, `Stop the program that uses it, or set ${setting} to another port.`, error)
-      : new StemmaError('temporal', 'UNAVAILABLE', `cannot listen on ${HOST}:${wanted}: ${error.message}`, `Set ${setting} to a port you may use.`, error)));
-    server.listen(wanted, HOST, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : wanted));
-    });
-  });
 }
 
 const SQLITE_MAGIC = 'SQLite format 3\0';
