@@ -22,6 +22,7 @@ export default defineConfig({
         testTimeout: testTimeoutMs,
         hookTimeout: testTimeoutMs,
         fileParallelism: parallel,
+        setupFiles: name === 'simulation' ? ['test/simulation/stand-ins.ts'] : [],
       },
     })),
   },

@@ -8,15 +8,6 @@ import { createGenesis, explain, simulate, simulateSeed, type Genesis, type Sabo
 
 const broken = vi.hoisted(() => ({ claimsIgnored: false, dedupeOff: false, trusting: '' }));
 
-vi.mock('@temporalio/workflow', () => import('./workflow-stub.js'));
-vi.mock('../../environments/registry.js', async (original) => {
-  const actual = await original<typeof import('../../environments/registry.js')>();
-  return { ...actual, createEnvironments: (await import('./memo.js')).onceEnvironments(actual.createEnvironments) };
-});
-vi.mock('../../services/runtime/chat.js', async (original) => {
-  const actual = await original<typeof import('../../services/runtime/chat.js')>();
-  return { ...actual, openChat: (await import('./memo.js')).onceChat(actual.openChat) };
-});
 vi.mock('../../core/log/claims.js', async (original) => {
   const actual = await original<typeof import('../../core/log/claims.js')>();
   return { ...actual, counts: (...args: Parameters<typeof actual.counts>) => broken.claimsIgnored || actual.counts(...args) };

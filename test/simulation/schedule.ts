@@ -3,7 +3,7 @@
  * or something broke. All of it follows from a seed, and the list of what had an effect is enough to run it again, so a
  * failure can be cut down to the decisions that it needs.
  */
-import { diceOf, unit } from './random.js';
+import { diceOf, unit } from '../support/random.js';
 
 export const FAULTS = [
   'crash', 'hang', 'time-out', 'lose-result', 'lose-append', 'lose-acknowledgement', 'delay', 'duplicate', 'disk-full',

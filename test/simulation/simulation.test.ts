@@ -2,19 +2,9 @@
  * The real services under a seeded scheduler, with a point at which anything may break between any two port calls.
  *   npm run test:simulation -- --schedules 100000 --first-seed 1
  */
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { FAULTS, scheduleFrom } from './schedule.js';
 import { createGenesis, explain, simulate, simulateSeed, type Genesis } from './simulate.js';
-
-vi.mock('@temporalio/workflow', () => import('./workflow-stub.js'));
-vi.mock('../../environments/registry.js', async (original) => {
-  const actual = await original<typeof import('../../environments/registry.js')>();
-  return { ...actual, createEnvironments: (await import('./memo.js')).onceEnvironments(actual.createEnvironments) };
-});
-vi.mock('../../services/runtime/chat.js', async (original) => {
-  const actual = await original<typeof import('../../services/runtime/chat.js')>();
-  return { ...actual, openChat: (await import('./memo.js')).onceChat(actual.openChat) };
-});
 
 const schedules = Number(process.env['STEMMA_TEST_SCHEDULES'] ?? 250);
 /** Every kind of fault strikes within so many. */

@@ -5,9 +5,11 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import type { EventLog, StopSignal, TailBatch } from '../../core/ports.js';
 import type { Event } from '../../proto/gen/stemma/v1/events.js';
+import { diceOf, unit } from './random.js';
 
 export function faultyLog(inner: EventLog, seed: number): EventLog {
-  const random = mulberry32(seed);
+  const dice = diceOf(seed);
+  const random = (): number => unit(dice);
   const sent: (readonly Event[])[] = [];
   const below = (n: number): number => Math.floor(random() * n);
 
@@ -33,15 +35,5 @@ export function faultyLog(inner: EventLog, seed: number): EventLog {
         if (random() < 0.5) yield batch;
       }
     },
-  };
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
 }

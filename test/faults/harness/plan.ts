@@ -1,4 +1,5 @@
 /** What goes wrong in one trial: drawn from a seed and the facts of the undisturbed run, so that a seed names it for ever. */
+import { diceOf, unit } from '../../support/random.js';
 
 export const KINDS = [
   'kill -9', 'hang', 'restart loop', 'disk full', 'fsync error', 'slow network', 'dropping network', 'clock ahead', 'clock behind', 'power cut',
@@ -38,8 +39,8 @@ export interface Drawing {
 }
 
 export function drawPlan({ seed, faults, susceptible, facts, tooLate }: Drawing): Plan {
-  const random = mulberry32(seed);
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+  const dice = diceOf(seed);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(unit(dice) * from.length)]!;
   const early = facts.filter((fact) => !tooLate.test(fact)).sort();
   const trigger = (after: RegExp | undefined): string => {
     const byType = TRIGGERS.map((type) => early.filter((fact) => fact.includes(` ${type} `) && after?.test(fact) !== false));
@@ -49,18 +50,8 @@ export function drawPlan({ seed, faults, susceptible, facts, tooLate }: Drawing)
   // Walks through all pairs as seeds go on, so that each role meets each kind.
   const drawn = Array.from({ length: faults }, (_, index): Fault => {
     const { role, kind, after } = all[(seed * faults + index) % all.length]!;
-    return { role, kind, after: trigger(after), draw: random() };
+    return { role, kind, after: trigger(after), draw: unit(dice) };
   });
   const order = new Map(facts.map((fact, index) => [fact, index]));
   return { seed, faults: drawn.sort((a, b) => (order.get(a.after) ?? 0) - (order.get(b.after) ?? 0)) };
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

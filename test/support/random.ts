@@ -1,4 +1,4 @@
-/** Seeded numbers: the only dice of the simulation. */
+/** Seeded numbers (mulberry32): the only dice of simulated schedules, drawn faults and a log made worse. */
 
 /** u32 values of one seed, in order. */
 export type Dice = () => number;

@@ -1,0 +1,12 @@
+/** In every simulation: another Temporal below the workflow code, and what costs much and has no state computed once. */
+import { vi } from 'vitest';
+
+vi.mock('@temporalio/workflow', () => import('./workflow-stub.js'));
+vi.mock('../../environments/registry.js', async (original) => {
+  const actual = await original<typeof import('../../environments/registry.js')>();
+  return { ...actual, createEnvironments: (await import('./memo.js')).onceEnvironments(actual.createEnvironments) };
+});
+vi.mock('../../services/runtime/chat.js', async (original) => {
+  const actual = await original<typeof import('../../services/runtime/chat.js')>();
+  return { ...actual, openChat: (await import('./memo.js')).onceChat(actual.openChat) };
+});
