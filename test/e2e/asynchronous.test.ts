@@ -2,10 +2,9 @@
  * Asynchronous training with real parts: rollouts run ahead of the learner within the bound, also over a kill -9 in the middle;
  * the ledger is clean and the run recomputes from its log.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { episodeFold } from '../../core/episode/episode.js';
 import { trajectoryOf, type Trajectory } from '../../core/episode/trajectory.js';
@@ -20,6 +19,7 @@ import type { EpisodeRequest } from '../../proto/gen/stemma/v1/events.js';
 import { openDirectoryBlobs } from '../../services/adapters/blob/directory.js';
 import { openEmbeddedLogs } from '../../services/adapters/log/embedded.js';
 import { readFold } from '../../services/runtime/record-fact.js';
+import { newHome } from '../support/homes.js';
 import { cli, startRun, type QuickstartResult } from '../support/quickstart.js';
 import { whenStanding } from '../support/stage-watch.js';
 
@@ -61,8 +61,7 @@ function writeRecipe(folder: string): string {
   return file;
 }
 
-const home = mkdtempSync(join(tmpdir(), 'stemma-asynchronous-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = newHome();
 const killed: QuickstartResult['signal'][] = [];
 let finished: QuickstartResult;
 

@@ -1,20 +1,12 @@
 /** Bad input at the door: one clear message that says what to do, a non-zero exit, nothing lost, no stack trace. */
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { newHome } from '../support/homes.js';
 import { cli, type QuickstartResult } from '../support/quickstart.js';
-
-const homes: string[] = [];
-const newHome = (): string => {
-  const home = mkdtempSync(join(tmpdir(), 'stemma-bad-'));
-  homes.push(home);
-  return home;
-};
-afterAll(() => homes.forEach((home) => rmSync(home, { recursive: true, force: true })));
 
 function refused(result: QuickstartResult): string {
   expect(result.code).not.toBe(0);

@@ -1,8 +1,8 @@
 /** Steering a live run from another process, through the gateway, Temporal's updates and the log: pause, amend, resume. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { askGateway, type GatewayAnswers } from '../support/gateway.js';
 import { everyMetric } from '../support/every-metric.js';
@@ -17,8 +17,7 @@ const ONLY_IN_TROUBLE = [
 /** A queue may be empty at each look, and the last stage over before the next one. */
 const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
   'stemma_sidecar_active_slots', 'stemma_sidecar_waiting', 'stemma_sidecar_sva_micro_batches_total']);
-const home = mkdtempSync(join(tmpdir(), 'stemma-control-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = newHome();
 
 const at = (stage: string): { home: string; run: string; stage: string } => ({ home, run: RUN, stage });
 let paused: QuickstartResult;

@@ -1,16 +1,13 @@
 /** A fork shares its parent's history and goes its own way; a fork that changes nothing ends where its parent ended. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { standing, type Standing } from '../support/stage-watch.js';
 
 const PARENT = 'micro-s11-1';
 const SAME = `${PARENT}-f1`;
 const OTHER = `${PARENT}-f2`;
-const home = mkdtempSync(join(tmpdir(), 'stemma-fork-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = newHome();
 
 const weightsOf = ({ code, stdout, stderr }: QuickstartResult): string => {
   expect(code, stderr).toBe(0);

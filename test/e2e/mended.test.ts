@@ -1,19 +1,11 @@
 /** What breaks in the middle of a run and a person can mend: said in one message, a non-zero exit, and the same command goes on. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { canMount, mountSmallDisk } from '../support/small-disk.js';
 import { standing, whenStanding } from '../support/stage-watch.js';
-
-const homes: string[] = [];
-const newHome = (): string => {
-  const home = mkdtempSync(join(tmpdir(), 'stemma-mended-'));
-  homes.push(home);
-  return home;
-};
-afterAll(() => homes.forEach((home) => rmSync(home, { recursive: true, force: true })));
 
 /** The micro recipe leaves some megabytes of blobs: this is full before its last stage. */
 const BLOBS_KIB = 1024;

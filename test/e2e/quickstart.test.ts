@@ -1,16 +1,15 @@
 /** What a user sees: the quickstart on the micro recipe with real parts, interrupted and gone on with, and the commands on what it left. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { DOMAINS } from '../../core/environment.js';
+import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { whenStanding } from '../support/stage-watch.js';
 
 const RUN = 'micro-s7-1';
 const ARGS = ['--recipe', 'micro', '--seed', '7', '--json'];
-const home = mkdtempSync(join(tmpdir(), 'stemma-e2e-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = newHome();
 
 let interrupted: QuickstartResult;
 let second: QuickstartResult;

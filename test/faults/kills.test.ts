@@ -3,11 +3,11 @@
  * server in turn — and Temporal's database deleted in the middle ends in the same weights as a run left alone.
  * `npm test` kills one part in each stage; STEMMA_TEST_KILLS=all kills each part in each stage (minutes).
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadRecipe } from '../../services/runtime/recipe-schema.js';
+import { newHome } from '../support/homes.js';
 import { cli, isRunning, pidOf, startQuickstart, type Quickstart, type Victim } from '../support/quickstart.js';
 import { standing, whenStanding } from '../support/stage-watch.js';
 
@@ -21,14 +21,6 @@ interface Kill {
   /** Also deletes Temporal's database while everything is down; only with the services. */
   readonly deleteDatabase: boolean;
 }
-
-const homes: string[] = [];
-const newHome = (): string => {
-  const home = mkdtempSync(join(tmpdir(), 'stemma-kills-'));
-  homes.push(home);
-  return home;
-};
-afterAll(() => homes.forEach((home) => rmSync(home, { recursive: true, force: true })));
 
 let undisturbed = '';
 beforeAll(async () => {
