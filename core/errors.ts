@@ -14,7 +14,7 @@ export const ERROR_CODES = [
   // nobody classified it: may be a passing one, so a bounded number of tries (services/runtime/activity-errors.ts)
   'INTERNAL',
   // final: the caller or a person must change something
-  'INVALID', 'NOT_FOUND', 'CORRUPT', 'HASH_MISMATCH', 'DISK_FULL', 'LOCKED', 'UNSUPPORTED', 'DIVERGED', 'EXHAUSTED',
+  'INVALID', 'NOT_FOUND', 'CORRUPT', 'HASH_MISMATCH', 'DISK_FULL', 'LOCKED', 'UNSUPPORTED', 'DIVERGED', 'EXHAUSTED', 'UNAUTHENTICATED', 'FORBIDDEN',
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 

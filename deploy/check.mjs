@@ -28,6 +28,7 @@ async function main() {
     ['imports (dependency-cruiser)', join(bin, 'depcruise'), ['--config', '.dependency-cruiser.cjs', '--output-type', 'err-long', ...folders]],
     ['protocol (buf lint)', join(bin, 'buf'), ['lint'], join(ROOT, 'proto')],
     ['stored messages (buf breaking)', join(bin, 'buf'), ['breaking', '--against', 'baseline.binpb', '--path', 'stemma/v1/events.proto', '--path', 'stemma/v1/data.proto'], join(ROOT, 'proto')],
+    ['HTTP interface (openapi.json)', process.execPath, ['deploy/check/openapi.mjs']],
     ['text (registries, paths, names)', process.execPath, ['deploy/check/tracked.mjs']],
   ];
   const lint = missing.get('lint');

@@ -3,10 +3,13 @@
  * Every activity is idempotent: it reads the log first and does only what is not yet a fact.
  * Inputs and results are small JSON; trajectories, batches and weights travel as blob references in events.
  */
+import type { Asked } from './messages.js';
 
 export interface RunInput {
   readonly recipe: string;
   readonly seed?: number;
+  /** Who submitted it. */
+  readonly asked?: Asked;
   /** The run is a fork: recipe and seed are then its parent's, whatever is said here. */
   readonly fork?: ForkInput;
 }
@@ -80,6 +83,9 @@ export interface ControlFact {
   readonly updateId: string;
   readonly action: ControlAction;
   readonly by: string;
+  /** Absent in histories of earlier versions, as is the seal. */
+  readonly origin?: string;
+  readonly seal?: string;
   readonly stage?: string;
   readonly path?: string;
   readonly value?: unknown;

@@ -5,9 +5,14 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { StageNeeds } from './activities.js';
 
-/** Who asks, for people. A message without it is taken too: the Temporal UI can send an update with no input. */
+/**
+ * Who asks, from where. The gateway seals what it says; anything else is taken too (the Temporal UI can send an update with
+ * no input), and recorded as unverified.
+ */
 export interface Asked {
   readonly by?: string;
+  readonly origin?: string;
+  readonly seal?: string;
 }
 
 export interface Amendment extends Asked {

@@ -38,7 +38,7 @@ async function decide(state: RunState, action: ControlFact['action'], asked: Par
   await condition(() => state.plan !== undefined || state.status === 'failed');
   if (!state.plan) throw ApplicationFailure.nonRetryable(`run ${state.run} could not be opened`, 'INVALID');
   const answer = await activities.recordControl({
-    run: state.run, updateId, action, by: asked.by ?? 'temporal',
+    run: state.run, updateId, action, by: asked.by ?? '', origin: asked.origin ?? '', seal: asked.seal ?? '',
     ...(action === 'amend' ? { stage: asked.stage, path: asked.path, value: asked.value } : {}),
   });
   take(state, action);
@@ -66,7 +66,8 @@ function assertOpenTo(state: RunState, asked: Asked | undefined): void {
   if (state.stopRequested || state.status === 'finished' || state.status === 'stopped' || state.status === 'failed') {
     throw ApplicationFailure.nonRetryable(`run ${state.run} is ${state.stopRequested ? 'stopping' : state.status}`, 'INVALID');
   }
-  if (asked?.by !== undefined && typeof asked.by !== 'string') throw ApplicationFailure.nonRetryable('by: expected a string', 'INVALID');
+  const wrong = (['by', 'origin', 'seal'] as const).filter((name) => asked?.[name] !== undefined && typeof asked[name] !== 'string');
+  if (wrong.length > 0) throw ApplicationFailure.nonRetryable(`${wrong.join(', ')}: expected a string`, 'INVALID');
 }
 
 function assertAmendment(state: RunState, amendment: Amendment | undefined): void {

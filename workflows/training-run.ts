@@ -44,7 +44,10 @@ function assertInput(input: RunInput | undefined): void {
 }
 
 async function open(state: RunState, input: RunInput): Promise<void> {
-  const plan = await learner.openRun(state.run, { recipe: input.recipe, ...(input.seed === undefined ? {} : { seed: input.seed }), ...(input.fork === undefined ? {} : { fork: input.fork }) });
+  const { recipe, seed, fork, asked } = input;
+  const plan = await learner.openRun(state.run, {
+    recipe, ...(seed === undefined ? {} : { seed }), ...(fork === undefined ? {} : { fork }), ...(asked === undefined ? {} : { asked }),
+  });
   state.paused = plan.paused;
   state.stopRequested = plan.stopped;
   state.plan = plan;

@@ -27,7 +27,7 @@ export const countedEvents: Fold<Event[]> = {
 };
 
 /** What the fork's first event says. INVALID where the parent has not come to that step. `position`: of the step's commit in the parent's stage stream. */
-export function forkedFrom(at: ForkAt, run: RunState, { stage, position }: { readonly stage: StageState; readonly position: number }): RunForked {
+export function forkedFrom(at: ForkAt, run: RunState, { stage, position }: { readonly stage: StageState; readonly position: number }): Omit<RunForked, 'by' | 'origin'> {
   const start = run.stages.get(at.stage)?.started.parent;
   const commit = stage.committed[at.step - 1];
   if (start === undefined) {

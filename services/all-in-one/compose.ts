@@ -8,6 +8,7 @@ import { createRunActivities } from '../coordinator/run-activities.js';
 import { advanceDistill } from '../distiller/advance-distill.js';
 import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
+import type { Keyring } from '../runtime/access/keyring.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
 import { openLogs } from '../runtime/open-logs.js';
@@ -31,6 +32,7 @@ export interface Services {
   readonly blobs: BlobStore;
   readonly trainer: Trainer;
   readonly contexts: RunContexts;
+  readonly keyring: Keyring;
   readonly sidecar: SidecarProcess;
   close(): Promise<void>;
 }
@@ -54,10 +56,10 @@ export async function composeServices(options: ComposeOptions): Promise<Services
   const rollout = openRollout(base, sidecar.address);
   const { deps } = training;
   return {
-    sidecar, logs: base.logs, blobs: base.blobs, contexts: base.contexts, trainer: deps.trainer,
+    sidecar, logs: base.logs, blobs: base.blobs, contexts: base.contexts, keyring: base.keyring, trainer: deps.trainer,
     activities: {
       worker: createRunActivities({ ...base, stopwatch: deps.stopwatch }),
-      learner: createLearnerActivities({ ...deps, logs: base.logs, code: await codeVersion(config.packageRoot) }),
+      learner: createLearnerActivities({ ...deps, logs: base.logs, keyring: base.keyring, code: await codeVersion(config.packageRoot) }),
       distiller: { advanceDistill: (ref, standing) => advanceDistill(deps, ref, standing) },
       rollout: rollout.activities,
     },

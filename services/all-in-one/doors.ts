@@ -7,6 +7,7 @@ import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
 import type { Collection, Compute, Controls, Doors, Stores } from '../cli/platform.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Config, LogSetting } from '../runtime/config.js';
+import { readToken } from '../runtime/access/local-key.js';
 import { findDoor } from '../runtime/door-file.js';
 import { startOwnSidecar } from '../runtime/service-base.js';
 import { openBlobs, openSweep } from '../runtime/open-blobs.js';
@@ -48,9 +49,9 @@ async function openCollection(config: Config): Promise<Collection> {
 }
 
 async function connect(config: Config): Promise<Controls> {
-  if (config.addresses.gateway !== '') return gatewayClient(config.addresses.gateway);
+  if (config.addresses.gateway !== '') return gatewayClient(config.addresses.gateway, readToken(config));
   const door = await findDoor(config.home);
-  if (door) return gatewayClient(door.gateway);
+  if (door) return gatewayClient(door.gateway, readToken(config));
   throw new StemmaError('gateway', 'UNAVAILABLE', 'no platform is running on this machine', 'Start it with `npm run stemma -- up` (or quickstart) and try again.');
 }
 

@@ -1,14 +1,14 @@
 /** One machine: Temporal, the sidecar and all services under one process, the single writer of the embedded log. */
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { serveGateway } from '../gateway/server.js';
+import { openGateway } from '../gateway/open-gateway.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
 import { createClosers, type Closers } from '../runtime/closers.js';
 import { openDoor } from '../runtime/door-file.js';
 import { takeHome } from '../runtime/home-lock.js';
-import { grpcMetrics } from '../runtime/grpc-metrics.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
+import { ensureLocalKey, userName } from '../runtime/access/local-key.js';
 import { createRegistry, serveMetrics } from '../runtime/metrics.js';
 import { settleAll } from '../runtime/settle-all.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
@@ -27,6 +27,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   const closers = createClosers((error) => logger.warn({ err: error }, 'closing'));
   closers.add(() => lock.release());
   try {
+    ensureLocalKey(config);
     const registry = createRegistry({ processFigures: true });
     const [services, temporal] = await startChildren(options, { registry, closers });
     if (options.onlyRun !== undefined) await assertSameMachine(services, options.onlyRun);
@@ -48,16 +49,18 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const connection = await Connection.connect({ address: temporal.address });
     closers.add(() => connection.close());
     const client = new Client({ connection, namespace: temporal.namespace });
-    const controls = temporalControl(client);
-    const gateway = await serveGateway({ ...services, ...controls }, { host: config.listenHost, port: config.ports.gateway, interceptors: [grpcMetrics(registry)] });
+    const steering = temporalControl(client, services.keyring);
+    const who = { by: userName(), origin: 'local' };
+    const gateway = await openGateway({ ...services, config, logger, registry }, steering);
     closers.add(() => gateway.close());
     const keeper = keepRunsStarted({ client, logs: services.logs, runs: services.activities.worker, logger, onlyRun: options.onlyRun, onUnfinished: (run) => views.follow(run) });
     closers.add(() => keeper.stop());
     await keeper.first;
-    closers.add(await openDoor(config.home, { gateway: gateway.address, log: config.log }));
+    closers.add(await openDoor(config.home, { gateway: gateway.address, http: gateway.url, log: config.log }));
     return {
-      logs: services.logs, blobs: services.blobs, ...controls, close: closers.close,
-      addresses: { temporalUi: temporal.uiUrl, metrics: metrics.url, gateway: gateway.address },
+      logs: services.logs, blobs: services.blobs, close: closers.close,
+      submit: (request) => steering.submit(request, who), control: (request) => steering.control(request, who),
+      addresses: { temporalUi: temporal.uiUrl, metrics: metrics.url, gateway: gateway.address, http: gateway.url },
       peakMemoryMiB: () => peakMemoryMiB([process.pid, services.sidecar.pid(), temporal.pid()]),
     };
   } catch (error) {

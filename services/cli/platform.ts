@@ -9,6 +9,7 @@
 import type { StemmaError } from '../../core/errors.js';
 import type { BlobStore, BlobSweep, RunLogs, Trainer } from '../../core/ports.js';
 import type { ControlFact, ForkInput } from '../../workflows/activities.js';
+import type { Asked } from '../../workflows/messages.js';
 import type { OpenRole, RoleOptions } from '../roles/open-role.js';
 import type { ChildExit } from '../runtime/child-process.js';
 import type { Config } from '../runtime/config.js';
@@ -40,11 +41,14 @@ export interface SubmitRequest {
   readonly fork?: ForkInput;
 }
 
+/** Who asks is known to whoever takes it. */
+export type ControlRequest = Omit<ControlFact, keyof Asked>;
+
 export interface Controls {
   /** Resolves once Temporal has the workflow. */
   submit(request: SubmitRequest): Promise<void>;
   /** Resolves once the fact is in the log; `effectiveStep` is where an amendment holds from. */
-  control(fact: ControlFact): Promise<{ readonly effectiveStep: number }>;
+  control(request: ControlRequest): Promise<{ readonly effectiveStep: number }>;
   close(): Promise<void>;
 }
 
@@ -53,6 +57,7 @@ export interface Addresses {
   readonly temporalUi: string;
   readonly metrics: string;
   readonly gateway: string;
+  readonly http: string;
 }
 
 export interface Platform extends Stores, Controls {

@@ -6,6 +6,7 @@ import { diffCommand } from './commands/diff.js';
 import { exportCommand } from './commands/export.js';
 import { gcCommand } from './commands/gc.js';
 import { kafkaCommand } from './commands/kafka.js';
+import { keysCommand } from './commands/keys.js';
 import { lineageCommand } from './commands/lineage.js';
 import { quickstartCommand } from './commands/quickstart.js';
 import { replayCommand } from './commands/replay.js';
@@ -27,11 +28,16 @@ function withLogOption(command: Command, choose: (log: string) => void): Command
 }
 
 export function createProgram(outer: CliDeps): Command {
-  let log: string | undefined;
-  const deps: CliDeps = { ...outer, config: () => outer.config(log === undefined ? {} : { STEMMA_LOG: log }) };
+  const chosen: { STEMMA_LOG?: string; STEMMA_PROFILE?: string } = {};
+  const deps: CliDeps = { ...outer, config: () => outer.config(chosen) };
   const program = new Command('stemma')
     .description('Trains agents by SFT, domain teachers and multi-teacher distillation; every fact of a run is an event in a durable log.')
     .option('--verbose', 'stacks and causes of errors', false)
+    .option('--profile <file>', 'settings as NAME=value lines, weaker than the environment; default STEMMA_PROFILE')
+    .hook('preAction', (program) => {
+      const { profile } = program.opts<{ profile?: string }>();
+      if (profile !== undefined) chosen.STEMMA_PROFILE = profile;
+    })
     .showHelpAfterError('(see --help)')
     .configureOutput({ writeOut: (text) => deps.terminal.print(text.trimEnd()), writeErr: (text) => deps.terminal.say(text.trimEnd()) });
   const commands = [
@@ -39,7 +45,7 @@ export function createProgram(outer: CliDeps): Command {
     ...steeringCommands(deps), amendCommand(deps),
     replayCommand(deps), verifyCommand(deps), diffCommand(deps), lineageCommand(deps), forkCommand(deps), exportCommand(deps), gcCommand(deps),
   ];
-  for (const command of commands) withLogOption(command, (url) => { log = url; });
-  for (const command of [...commands, kafkaCommand(deps)]) program.addCommand(command.exitOverride().copyInheritedSettings(program));
+  for (const command of commands) withLogOption(command, (url) => { chosen.STEMMA_LOG = url; });
+  for (const command of [...commands, kafkaCommand(deps), keysCommand(deps)]) program.addCommand(command.exitOverride().copyInheritedSettings(program));
   return program.exitOverride();
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { StemmaError } from '../../core/errors.js';
 import { gatewayClient } from '../gateway/client.js';
 import type { Addresses, Cluster, ClusterOptions, ClusterPart } from '../cli/platform.js';
+import { ensureLocalKey, readToken } from '../runtime/access/local-key.js';
 import { createClosers, type Closers } from '../runtime/closers.js';
 import type { Config } from '../runtime/config.js';
 import { openDoor } from '../runtime/door-file.js';
@@ -24,6 +25,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const lock = takeHome(config.home);
   const closers = createClosers();
   closers.add(() => lock.release());
+  ensureLocalKey(config);
   try {
     onStart('Temporal');
     const temporal = await startTemporal({
@@ -39,10 +41,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     const names = roleNames(options.rollouts);
     onStart(`${names.length} services`);
     const roles = await startRoles(options, shared, names, closers);
-    closers.add(await openDoor(config.home, { gateway: shared.addresses.gateway, log: shared.log }));
-    const controls = gatewayClient(shared.addresses.gateway);
+    const http = `http://${config.listenHost}:${shared.ports.http}`;
+    closers.add(await openDoor(config.home, { gateway: shared.addresses.gateway, http, log: shared.log }));
+    const controls = gatewayClient(shared.addresses.gateway, readToken(config));
     closers.add(() => controls.close());
-    const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway };
+    const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway, http };
     const parts: ClusterPart[] = [
       { name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) },
       ...(broker ? [{ name: 'broker', pid: () => broker.pid(0), onRestart: (listener: () => void) => broker.onRestart(0, listener) }] : []), ...roles,
@@ -81,9 +84,10 @@ function roleNames(rollouts: number): Named[] {
 /** Addresses are chosen before anyone starts and stay: whoever is restarted is found where it was. */
 async function sharedConfig(config: Config, temporal: string): Promise<Config> {
   const gateway = await freePort(config.ports.gateway, 'STEMMA_GATEWAY_PORT');
+  const http = await freePort(config.ports.http, 'STEMMA_HTTP_PORT');
   const scoring = await freePort(config.ports.scoring, 'STEMMA_SCORING_PORT');
   return {
-    ...config, ports: { ...config.ports, gateway, scoring },
+    ...config, ports: { ...config.ports, gateway, http, scoring },
     addresses: { temporal, gateway: `${config.listenHost}:${gateway}`, scoring: `${config.listenHost}:${scoring}` },
   };
 }

@@ -6,6 +6,7 @@ import type { Recipe } from '../../core/recipe/recipe.js';
 import { CHAT_TEMPLATE } from '../../environments/chat-template.js';
 import { corpusText, createEnvironments, SPECIAL_TOKENS } from '../../environments/registry.js';
 import { BlobRef } from '../../proto/gen/stemma/v1/events.js';
+import type { Attribution } from '../runtime/access/attribution.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { openChat } from '../runtime/chat.js';
 import { recordFact } from '../runtime/record-fact.js';
@@ -22,9 +23,10 @@ export interface NewRun {
   readonly run: string;
   readonly recipe: Recipe;
   readonly seed: bigint;
+  readonly who: Attribution;
 }
 
-export async function createRun(deps: CreateRunDeps, log: EventLog, { run, recipe, seed }: NewRun): Promise<void> {
+export async function createRun(deps: CreateRunDeps, log: EventLog, { run, recipe, seed, who }: NewRun): Promise<void> {
   const environments = createEnvironments(recipe.environments);
   const encoder = new TextEncoder();
   const corpus = await deps.blobs.put(encoder.encode(corpusText(environments)));
@@ -43,6 +45,6 @@ export async function createRun(deps: CreateRunDeps, log: EventLog, { run, recip
   const blob = await deps.blobs.put(encoder.encode(canonicalJson(manifest)));
   await recordFact(log, { stream: runStream(run), run }, {
     $case: 'runCreated',
-    value: { run, recipe: recipe.name, seed, manifest: blob, settingsHash: sha256Hex(canonicalJson(recipe)) },
+    value: { run, recipe: recipe.name, seed, manifest: blob, settingsHash: sha256Hex(canonicalJson(recipe)), ...who },
   });
 }

@@ -15,6 +15,7 @@ import { runFold } from '../../core/run/run.js';
 import { stageFold } from '../../core/stage/stage.js';
 import type { Event, RunForked } from '../../proto/gen/stemma/v1/events.js';
 import type { ForkInput } from '../../workflows/activities.js';
+import type { Attribution } from '../runtime/access/attribution.js';
 import { chunksOf } from '../runtime/chunks.js';
 import { compareFingerprints } from '../runtime/fingerprint.js';
 import { newEvent } from '../runtime/new-event.js';
@@ -29,7 +30,7 @@ export interface ForkDeps {
 }
 
 export interface ForkPlan {
-  readonly forked: RunForked;
+  readonly forked: Omit<RunForked, keyof Attribution>;
   /** As asked for, the settings with their whole paths. */
   readonly fork: ForkInput;
   /** The parent's, as its manifest has it. */
@@ -52,11 +53,17 @@ export async function planFork(deps: Pick<ForkDeps, 'logs' | 'blobs'>, fork: For
   }
 }
 
+export interface NewFork {
+  readonly run: string;
+  readonly plan: ForkPlan;
+  readonly who: Attribution;
+}
+
 /** Idempotent until RunCreated is there. */
-export async function forkRun(deps: Pick<ForkDeps, 'logs' | 'trainer'>, log: EventLog, run: string, plan: ForkPlan): Promise<void> {
+export async function forkRun(deps: Pick<ForkDeps, 'logs' | 'trainer'>, log: EventLog, { run, plan, who }: NewFork): Promise<void> {
   const { fork, forked, recipe, fingerprint } = plan;
   await assertSameDevice(deps, fork.parent, fingerprint);
-  await recordFact(log, { stream: runStream(run), run }, { $case: 'runForked', value: forked });
+  await recordFact(log, { stream: runStream(run), run }, { $case: 'runForked', value: { ...forked, ...who } });
   const parent = await deps.logs.open(fork.parent, 'read');
   try {
     const before = stagesBefore(recipe.stages, fork.stage);
@@ -126,7 +133,7 @@ async function copyRun(copy: Copy, before: ReadonlySet<string>): Promise<void> {
   for (const { path, value } of fork.settings) {
     await recordFact(copy.log, { stream: runStream(run), run }, {
       $case: 'settingAmended',
-      value: { updateId: `fork/${run}/${path}`, by: 'fork', stage: fork.stage, fromStep: fork.step + 1, path, valueJson: JSON.stringify(value) },
+      value: { updateId: `fork/${run}/${path}`, by: 'fork', origin: '', stage: fork.stage, fromStep: fork.step + 1, path, valueJson: JSON.stringify(value) },
     });
   }
   await append(copy, runStream(run), created);

@@ -6,6 +6,8 @@ import type { EventLog, RunLogs } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { runFold } from '../../core/run/run.js';
 import type { RunInput, RunPlan, StagePlan } from '../../workflows/activities.js';
+import { attributionOf } from '../runtime/access/attribution.js';
+import type { Keyring } from '../runtime/access/keyring.js';
 import { loadRecipe } from '../runtime/recipe-schema.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContexts } from '../runtime/run-context.js';
@@ -17,6 +19,8 @@ import { recordEnd } from './record-end.js';
 export interface OpenRunDeps extends CreateRunDeps {
   readonly logs: RunLogs;
   readonly contexts: RunContexts;
+  /** Tells what a gateway vouched for. */
+  readonly keyring: Pick<Keyring, 'sealSecret'>;
 }
 
 const DEFAULT_SEED = 1;
@@ -40,12 +44,13 @@ export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): 
 }
 
 /** Refuses what can be refused without writing; what it answers writes the run into its log. */
-async function planRun(deps: OpenRunDeps, run: string, { recipe, seed, fork }: RunInput): Promise<(log: EventLog) => Promise<void>> {
+async function planRun(deps: OpenRunDeps, run: string, { recipe, seed, fork, asked = {} }: RunInput): Promise<(log: EventLog) => Promise<void>> {
+  const who = attributionOf(deps.keyring.sealSecret(), { run, updateId: '', action: 'submit' }, asked);
   if (fork) {
     const plan = await planFork(deps, fork);
-    return (log) => forkRun(deps, log, run, plan);
+    return (log) => forkRun(deps, log, { run, plan, who });
   }
-  const wanted = { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED) };
+  const wanted = { run, recipe: await loadRecipe(recipe), seed: BigInt(seed ?? DEFAULT_SEED), who };
   return (log) => createRun(deps, log, wanted);
 }
 

@@ -8,6 +8,8 @@ import { parentOf, type RunState } from '../../core/run/run.js';
 import { stepsAhead } from '../../core/stage/staleness.js';
 import { lastClosed, stageFold } from '../../core/stage/stage.js';
 import type { ControlFact, FailureCause, RunActivities, StageRef } from '../../workflows/activities.js';
+import { attributionOf, type Attribution } from '../runtime/access/attribution.js';
+import type { Keyring } from '../runtime/access/keyring.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
 import { bindLogger, type Logger } from '../runtime/logger.js';
 import { readFold, recordFact } from '../runtime/record-fact.js';
@@ -18,6 +20,8 @@ import type { Stopwatch } from '../training/stopwatch.js';
 import { recordEnd } from './record-end.js';
 
 export interface CoordinatorDeps {
+  /** Tells what a gateway vouched for. */
+  readonly keyring: Pick<Keyring, 'sealSecret'>;
   readonly logs: RunLogs;
   readonly contexts: RunContexts;
   readonly logger: Logger;
@@ -39,8 +43,9 @@ export function createRunActivities(deps: CoordinatorDeps): RunActivities {
       bindLogger(deps.logger, ref).info('stage finished');
     },
     async recordControl(fact) {
-      const answer = await recordControl(await deps.contexts.get(fact.run), fact);
-      bindLogger(deps.logger, { run: fact.run }).info({ action: fact.action, by: fact.by }, 'the run is steered');
+      const who = attributionOf(deps.keyring.sealSecret(), fact, fact);
+      const answer = await recordControl(await deps.contexts.get(fact.run), fact, who);
+      bindLogger(deps.logger, { run: fact.run }).info({ action: fact.action, ...who }, 'the run is steered');
       if (fact.action === 'pause') deps.stopwatch?.pause();
       else if (fact.action === 'resume') deps.stopwatch?.resume();
       return answer;
@@ -95,21 +100,21 @@ async function finishStage(context: RunContext, ref: StageRef): Promise<void> {
 /** Steps that may be in the making when an amendment arrives: the closed one and the one being closed; besides these, those asked for ahead. */
 const STEPS_IN_FLIGHT = 2;
 
-async function recordControl(context: RunContext, fact: ControlFact): Promise<{ effectiveStep: number }> {
-  const { updateId, by } = fact;
+async function recordControl(context: RunContext, fact: ControlFact, who: Attribution): Promise<{ effectiveStep: number }> {
+  const value = { updateId: fact.updateId, ...who };
   const at = { stream: runStream(context.run), run: context.run };
   const state = await readRun(context);
   if (state.end) throw new StemmaError('gateway', 'INVALID', `run ${context.run} has ended`, 'Start a new run.');
   switch (fact.action) {
-    case 'pause': await recordFact(context.log, at, { $case: 'runPaused', value: { updateId, by } }); break;
-    case 'resume': await recordFact(context.log, at, { $case: 'runResumed', value: { updateId, by } }); break;
-    case 'stop': await recordFact(context.log, at, { $case: 'runStopRequested', value: { updateId, by } }); break;
-    case 'amend': return amend(context, fact, state);
+    case 'pause': await recordFact(context.log, at, { $case: 'runPaused', value }); break;
+    case 'resume': await recordFact(context.log, at, { $case: 'runResumed', value }); break;
+    case 'stop': await recordFact(context.log, at, { $case: 'runStopRequested', value }); break;
+    case 'amend': return amend(context, fact, { state, who });
   }
   return { effectiveStep: 0 };
 }
 
-async function amend(context: RunContext, fact: ControlFact, state: RunState): Promise<{ effectiveStep: number }> {
+async function amend(context: RunContext, fact: ControlFact, { state, who }: { readonly state: RunState; readonly who: Attribution }): Promise<{ effectiveStep: number }> {
   const known = state.amendments.find((a) => a.updateId === fact.updateId);
   if (known) return { effectiveStep: known.fromStep };
   const stageId = fact.stage ?? '';
@@ -122,7 +127,7 @@ async function amend(context: RunContext, fact: ControlFact, state: RunState): P
   const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT + stepsAhead(asynchronyOf(recipe)) : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
-    value: { updateId: fact.updateId, by: fact.by, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },
+    value: { updateId: fact.updateId, ...who, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },
   });
   return { effectiveStep: fromStep };
 }

@@ -1,4 +1,5 @@
 /** Steering a platform that another process has opened. */
+import { Metadata } from '@grpc/grpc-js';
 import { ControlServiceClient, type Fork } from '../../proto/gen/stemma/v1/control.js';
 import type { ForkInput } from '../../workflows/activities.js';
 import type { Controls } from '../cli/platform.js';
@@ -6,20 +7,28 @@ import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../runtime/grpc
 
 const CALL = { boundary: 'gateway', timeoutMs: 60_000 } as const;
 
-export function gatewayClient(address: string): Controls {
+/** `token` '': without a key; the gateway then says how to get one. */
+export function gatewayClient(address: string, token: string): Controls {
   const client = new ControlServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+  const call = { ...CALL, metadata: bearer(token) };
   return {
     async submit({ run, recipe, seed, fork }) {
-      await callUnary(client.submitRun.bind(client), { recipe, seed: BigInt(seed), requestId: run, fork: fork && toWire(fork) }, CALL);
+      await callUnary(client.submitRun.bind(client), { recipe, seed: BigInt(seed), requestId: run, fork: fork && toWire(fork) }, call);
     },
     control: ({ run, updateId, action, stage, path, value }) => callUnary(client.controlRun.bind(client), {
       run, updateId, action, stage: stage ?? '', path: path ?? '', valueJson: value === undefined ? '' : JSON.stringify(value),
-    }, CALL),
+    }, call),
     close() {
       client.close();
       return Promise.resolve();
     },
   };
+}
+
+export function bearer(token: string): Metadata {
+  const metadata = new Metadata();
+  if (token !== '') metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
 }
 
 function toWire({ settings, ...at }: ForkInput): Fork {

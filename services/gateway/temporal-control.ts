@@ -1,31 +1,38 @@
 /** Submitting and steering runs through Temporal: the same updates that the Temporal UI sends. */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { StemmaError } from '../../core/errors.js';
-import type { ControlFact } from '../../workflows/activities.js';
-import type { Controls, SubmitRequest } from '../cli/platform.js';
+import type { ControlRequest, SubmitRequest } from '../cli/platform.js';
+import { sealed, type Attribution } from '../runtime/access/attribution.js';
+import type { Asked } from '../../workflows/messages.js';
+import type { Keyring } from '../runtime/access/keyring.js';
 import { assertRunId } from '../runtime/run-id.js';
 import { startRunWorkflow } from '../worker/start-runs.js';
 
-export function temporalControl(client: Client): Pick<Controls, 'submit' | 'control'> {
+/** Whoever calls this knows who asks; the seal lets whoever records it tell. */
+export interface Steering {
+  submit(request: SubmitRequest, who: Attribution): Promise<void>;
+  control(request: ControlRequest, who: Attribution): Promise<{ readonly effectiveStep: number }>;
+}
+
+export function temporalControl(client: Client, keyring: Pick<Keyring, 'sealSecret'>): Steering {
   return {
-    submit: (request) => submit(client, request),
-    control: (fact) => control(client, fact),
+    submit: (request, who) => submit(client, request, sealed(keyring.sealSecret(), { run: request.run, updateId: '', action: 'submit' }, who)),
+    control: (request, who) => control(client, request, sealed(keyring.sealSecret(), request, who)),
   };
 }
 
-async function submit(client: Client, { run, recipe, seed, fork }: SubmitRequest): Promise<void> {
+async function submit(client: Client, { run, recipe, seed, fork }: SubmitRequest, asked: Asked): Promise<void> {
   assertRunId(run, 'gateway');
   try {
-    await startRunWorkflow(client, { run, input: { recipe, seed, ...(fork && { fork }) } });
+    await startRunWorkflow(client, { run, input: { recipe, seed, asked, ...(fork && { fork }) } });
   } catch (error) {
     throw unavailable(error);
   }
 }
 
 /** The update's id is the fact's key, so the same request sent twice is one fact. */
-async function control(client: Client, fact: ControlFact): Promise<{ effectiveStep: number }> {
+async function control(client: Client, fact: ControlRequest, asked: Asked): Promise<{ effectiveStep: number }> {
   const handle = client.workflow.getHandle(fact.run);
-  const asked = { by: fact.by };
   const args = fact.action === 'amend' ? [{ ...asked, stage: fact.stage ?? '', path: fact.path ?? '', value: fact.value }] : [asked];
   try {
     return await handle.executeUpdate<{ effectiveStep: number }, [object]>(fact.action, { updateId: fact.updateId, args: args as [object] });

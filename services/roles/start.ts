@@ -3,11 +3,11 @@ import { Client, Connection } from '@temporalio/client';
 import { codeVersion } from '../coordinator/code-version.js';
 import { createRunActivities } from '../coordinator/run-activities.js';
 import { advanceDistill } from '../distiller/advance-distill.js';
-import { serveGateway } from '../gateway/server.js';
+import { openGateway } from '../gateway/open-gateway.js';
 import { temporalControl } from '../gateway/temporal-control.js';
 import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
-import { grpcMetrics } from '../runtime/grpc-metrics.js';
+import { readKeysFile } from '../runtime/access/keys-file.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
@@ -36,13 +36,11 @@ export const START: { readonly [R in Role]: Start } = {
 };
 
 async function startGateway(around: Surroundings): Promise<string> {
-  const { config, logs, blobs, registry } = around.base;
-  const gateway = await serveGateway(
-    { logs, blobs, ...temporalControl(await temporalClient(around)) },
-    { host: config.listenHost, port: config.ports.gateway, interceptors: [grpcMetrics(registry)] },
-  );
+  const { base } = around;
+  readKeysFile(base.config.keysFile);
+  const gateway = await openGateway(base, temporalControl(await temporalClient(around), base.keyring));
   around.onClose(() => gateway.close());
-  return `listens on ${gateway.address}`;
+  return `listens on ${gateway.address}, HTTP on ${gateway.url}`;
 }
 
 /** Workflows and the facts of runs. Any number of these may run: what each does is done once, whoever does it. */
@@ -75,8 +73,8 @@ async function startTeacherScoring(around: Surroundings): Promise<string> {
 
 async function startLearner(around: Surroundings): Promise<string> {
   const { deps } = await training(around);
-  const { logs, config } = around.base;
-  await around.host({ learner: createLearnerActivities({ ...deps, logs, code: await codeVersion(config.packageRoot) }) });
+  const { logs, config, keyring } = around.base;
+  await around.host({ learner: createLearnerActivities({ ...deps, logs, keyring, code: await codeVersion(config.packageRoot) }) });
   return queueOf('learner', around);
 }
 

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
 import { StemmaError } from '../../core/errors.js';
 import { bucketOf } from './blob-place.js';
 import { packageRoot } from './package-root.js';
@@ -42,9 +43,13 @@ export interface Config {
   /** Where gateway, teacher scoring and metrics listen. */
   readonly listenHost: string;
   /** 0: any free port, printed at start. */
-  readonly ports: { readonly gateway: number; readonly metrics: number; readonly scoring: number; readonly temporal: number; readonly temporalUi: number };
+  readonly ports: { readonly gateway: number; readonly http: number; readonly metrics: number; readonly scoring: number; readonly temporal: number; readonly temporalUi: number };
   /** host:port of what this process finds elsewhere; '' where it is not told. */
   readonly addresses: { readonly temporal: string; readonly scoring: string; readonly gateway: string };
+  /** Who may do what at the gateway: hashes of tokens, and the secret of the seals. Gateways and workers read it. Absolute. */
+  readonly keysFile: string;
+  /** The token that this process shows to a gateway. Absolute. */
+  readonly tokenFile: string;
   /** What set-up found or built: executables, and the folder of Kafka's jar files; '' where set-up has not run. */
   readonly tools: { readonly python: string; readonly temporal: string; readonly java: string; readonly kafka: string };
 }
@@ -97,10 +102,11 @@ class Reader {
 const TESTS_OWN = 'STEMMA_TEST_';
 
 const KNOWN = [
-  'STEMMA_HOME', 'STEMMA_LOG_LEVEL', 'STEMMA_LOG_FILE', 'STEMMA_THREADS', 'STEMMA_DEVICE', 'STEMMA_GATEWAY_PORT', 'STEMMA_METRICS_PORT',
+  'STEMMA_HOME', 'STEMMA_LOG_LEVEL', 'STEMMA_LOG_FILE', 'STEMMA_THREADS', 'STEMMA_DEVICE', 'STEMMA_GATEWAY_PORT', 'STEMMA_HTTP_PORT', 'STEMMA_METRICS_PORT',
   'STEMMA_TEMPORAL_PORT', 'STEMMA_TEMPORAL_UI_PORT', 'STEMMA_TOOLCHAIN', 'STEMMA_PYTHON', 'STEMMA_TEMPORAL', 'STEMMA_JAVA', 'STEMMA_KAFKA',
   'STEMMA_LOG', 'STEMMA_KAFKA_TLS', 'STEMMA_KAFKA_CA_FILE', 'STEMMA_KAFKA_SASL', 'STEMMA_KAFKA_USER', 'STEMMA_KAFKA_PASSWORD_FILE',
   'STEMMA_BLOBS', 'STEMMA_LISTEN_HOST', 'STEMMA_SCORING_PORT', 'STEMMA_TEMPORAL_ADDRESS', 'STEMMA_SCORING_ADDRESS', 'STEMMA_GATEWAY_ADDRESS',
+  'STEMMA_KEYS_FILE', 'STEMMA_GATEWAY_TOKEN_FILE', 'STEMMA_PROFILE',
 ];
 
 const BROKER = /^[A-Za-z0-9.-]+:\d{1,5}$/;
@@ -141,6 +147,17 @@ function readBlobs(reader: Reader, absolute: (path: string) => string, fallback:
   return bucket === null ? absolute(place) : place;
 }
 
+/** Settings of one place to work, for the command line: NAME=value lines, read as Node reads --env-file. */
+function readProfile(file: string, problems: string[]): Environment {
+  if (file === '') return {};
+  try {
+    return parseEnv(readFileSync(resolve(file), 'utf8')) as Environment;
+  } catch (error) {
+    problems.push(`STEMMA_PROFILE: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+    return {};
+  }
+}
+
 /** What set-up wrote: paths of the tools it found or built. A missing file is a set-up that has not run. */
 function readToolchain(file: string, problems: string[]): Config['tools'] {
   const none = { python: '', temporal: '', java: '', kafka: '' };
@@ -173,8 +190,9 @@ export function environmentOf(config: Config): NodeJS.ProcessEnv {
   const settings: { readonly [name: string]: string | number } = {
     STEMMA_HOME: config.home, STEMMA_LOG: logUrl(config.log), STEMMA_BLOBS: config.blobs,
     STEMMA_LOG_LEVEL: config.logLevel, STEMMA_LOG_FILE: config.logFile, STEMMA_THREADS: config.threads, STEMMA_DEVICE: config.device,
-    STEMMA_LISTEN_HOST: config.listenHost, STEMMA_GATEWAY_PORT: ports.gateway, STEMMA_METRICS_PORT: ports.metrics, STEMMA_SCORING_PORT: ports.scoring,
+    STEMMA_LISTEN_HOST: config.listenHost, STEMMA_GATEWAY_PORT: ports.gateway, STEMMA_HTTP_PORT: ports.http, STEMMA_METRICS_PORT: ports.metrics, STEMMA_SCORING_PORT: ports.scoring,
     STEMMA_TEMPORAL_ADDRESS: addresses.temporal, STEMMA_SCORING_ADDRESS: addresses.scoring, STEMMA_GATEWAY_ADDRESS: addresses.gateway,
+    STEMMA_KEYS_FILE: config.keysFile, STEMMA_GATEWAY_TOKEN_FILE: config.tokenFile,
     STEMMA_PYTHON: tools.python, STEMMA_TEMPORAL: tools.temporal, STEMMA_JAVA: tools.java, STEMMA_KAFKA: tools.kafka,
   };
   return { ...process.env, ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])) };
@@ -182,7 +200,10 @@ export function environmentOf(config: Config): NodeJS.ProcessEnv {
 
 /** Throws one StemmaError('setup', 'INVALID') that lists every problem on a line of its own. */
 export function readConfig(environment: Environment = process.env, stronger: Environment = {}): Config {
-  const reader = new Reader({ ...environment, ...stronger });
+  const told = { ...environment, ...stronger };
+  const problems: string[] = [];
+  const reader = new Reader({ ...readProfile(told['STEMMA_PROFILE'] ?? '', problems), ...told });
+  reader.problems.push(...problems);
   const root = packageRoot();
   reader.refuseUnknown(KNOWN);
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(root, path));
@@ -194,13 +215,15 @@ export function readConfig(environment: Environment = process.env, stronger: Env
     packageRoot: root,
     home,
     blobs: readBlobs(reader, absolute, join(home, 'blobs')),
+    keysFile: absolute(reader.text('STEMMA_KEYS_FILE', join(home, 'gateway-keys.json'))),
+    tokenFile: absolute(reader.text('STEMMA_GATEWAY_TOKEN_FILE', join(home, 'gateway.token'))),
     listenHost: reader.text('STEMMA_LISTEN_HOST', '127.0.0.1'),
     logLevel: reader.choice('STEMMA_LOG_LEVEL', 'info', LOG_LEVELS),
     logFile: logFile === '' ? '' : absolute(logFile),
     threads: reader.integer('STEMMA_THREADS', 2, 1, 1024),
     device: reader.choice('STEMMA_DEVICE', 'cpu', ['cpu', 'cuda'] as const),
     ports: Object.freeze({
-      gateway: port('STEMMA_GATEWAY_PORT'), metrics: port('STEMMA_METRICS_PORT'), scoring: port('STEMMA_SCORING_PORT'),
+      gateway: port('STEMMA_GATEWAY_PORT'), http: port('STEMMA_HTTP_PORT'), metrics: port('STEMMA_METRICS_PORT'), scoring: port('STEMMA_SCORING_PORT'),
       temporal: port('STEMMA_TEMPORAL_PORT'), temporalUi: port('STEMMA_TEMPORAL_UI_PORT'),
     }),
     addresses: Object.freeze({

@@ -7,6 +7,8 @@ import { isAlive } from './process-alive.js';
 export interface Door {
   /** host:port */
   readonly gateway: string;
+  /** http://host:port of the same gateway. */
+  readonly http: string;
   readonly log: LogSetting;
 }
 
@@ -21,6 +23,6 @@ export async function openDoor(home: string, door: Door): Promise<() => Promise<
 export async function findDoor(home: string): Promise<Door | undefined> {
   const text = await readFile(join(home, 'platform.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  const { pid, gateway, log } = JSON.parse(text) as Door & { readonly pid: number };
-  return isAlive(pid) ? { gateway, log } : undefined;
+  const { pid, gateway, http, log } = JSON.parse(text) as Door & { readonly pid: number };
+  return isAlive(pid) ? { gateway, http, log } : undefined;
 }

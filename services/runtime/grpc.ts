@@ -45,6 +45,8 @@ const CODE_OF_STATUS: { readonly [S in status]?: ErrorCode } = {
   [status.RESOURCE_EXHAUSTED]: 'EXHAUSTED',
   [status.UNIMPLEMENTED]: 'UNSUPPORTED',
   [status.DATA_LOSS]: 'CORRUPT',
+  [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
+  [status.PERMISSION_DENIED]: 'FORBIDDEN',
   [status.INTERNAL]: 'INTERNAL',
   [status.UNKNOWN]: 'INTERNAL',
 };
@@ -64,6 +66,8 @@ const STATUS_OF_CODE: { readonly [C in ErrorCode]: status } = {
   UNSUPPORTED: status.UNIMPLEMENTED,
   DIVERGED: status.DATA_LOSS,
   EXHAUSTED: status.RESOURCE_EXHAUSTED,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
+  FORBIDDEN: status.PERMISSION_DENIED,
   INTERNAL: status.INTERNAL,
 };
 
@@ -122,15 +126,16 @@ export type UnaryMethod<Request, Response> = (
 export interface CallSettings {
   readonly boundary: Boundary;
   readonly timeoutMs: number;
+  readonly metadata?: Metadata;
 }
 
 /** One unary call as a promise; rejects with a StemmaError. */
 export function callUnary<Request, Response>(
-  method: UnaryMethod<Request, Response>, request: Request, { boundary, timeoutMs }: CallSettings,
+  method: UnaryMethod<Request, Response>, request: Request, { boundary, timeoutMs, metadata = new Metadata() }: CallSettings,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const options = { deadline: Date.now() + timeoutMs };
-    method(request, new Metadata(), options, (error, response) => {
+    method(request, metadata, options, (error, response) => {
       if (error === null) resolve(response);
       else reject(fromServiceError(boundary, error));
     });
@@ -177,11 +182,16 @@ export interface GrpcListen {
   readonly port: number;
   readonly boundary: Boundary;
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Of one message that arrives; RESOURCE_EXHAUSTED beyond. */
+  readonly maxRequestBytes?: number;
 }
 
 /** Serves one service. UNAVAILABLE (with the reason) if it cannot bind. */
 export async function serveGrpc(service: ServiceDefinition, implementation: UntypedServiceImplementation, listen: GrpcListen): Promise<RunningGrpcServer> {
-  const server = new Server({ ...CHANNEL_OPTIONS, interceptors: [...(listen.interceptors ?? [])] });
+  const server = new Server({
+    ...CHANNEL_OPTIONS, interceptors: [...(listen.interceptors ?? [])],
+    'grpc.max_receive_message_length': listen.maxRequestBytes ?? MAX_MESSAGE_BYTES,
+  });
   server.addService(service, implementation);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${listen.host}:${listen.port}`, ServerCredentials.createInsecure(), (error, bound) => {

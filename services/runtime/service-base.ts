@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import type { BlobStore, RunLogs } from '../../core/ports.js';
+import { openKeyring, type Keyring } from './access/keyring.js';
 import { measuredBlobs } from './blob-metrics.js';
 import type { Config } from './config.js';
 import { measuredLogs } from './log-metrics.js';
@@ -17,6 +18,7 @@ export interface ServiceBase {
   readonly logs: RunLogs;
   readonly blobs: BlobStore;
   readonly contexts: RunContexts;
+  readonly keyring: Keyring;
   /** For people: service, host, process id. */
   readonly holder: string;
   /** Called as work progresses. */
@@ -30,7 +32,7 @@ export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry'
 export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
   const logs = measuredLogs(spec.logs, spec.registry);
   const blobs = measuredBlobs(await openBlobs(spec.config.blobs), spec.registry);
-  return { ...spec, logs, blobs, contexts: createRunContexts(logs, blobs), holder: `${service} ${hostname()} ${process.pid}` };
+  return { ...spec, logs, blobs, contexts: createRunContexts(logs, blobs), keyring: openKeyring(spec.config.keysFile, spec.logger), holder: `${service} ${hostname()} ${process.pid}` };
 }
 
 /** A sidecar of this process. Threads and device are the configuration's: the same everywhere, or a run would not repeat bit for bit. */

@@ -1,5 +1,6 @@
 /** Steering a live run from another process, through the gateway, Temporal's updates and the log: pause, amend, resume. */
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newHome } from '../support/homes.js';
@@ -7,7 +8,7 @@ import { cli, startQuickstart, type QuickstartResult } from '../support/quicksta
 import { askGateway, type GatewayAnswers } from '../support/gateway.js';
 import { everyMetric } from '../support/every-metric.js';
 import { scrapeUntil, sumOf } from '../support/scrape.js';
-import { standing, whenStanding } from '../support/stage-watch.js';
+import { runEvents, standing, whenStanding } from '../support/stage-watch.js';
 import { findDoor } from '../../services/runtime/door-file.js';
 
 const RUN = 'micro-s9-1';
@@ -27,12 +28,16 @@ let resumed: QuickstartResult;
 let finished: QuickstartResult;
 let gateway: GatewayAnswers;
 let pages: readonly string[];
+let stranger: Response;
 
 beforeAll(async () => {
   const quickstart = startQuickstart(home, ['--recipe', 'micro', '--seed', '9', '--json']);
   await whenStanding(at('sft'), AbortSignal.timeout(120_000), ({ run }) => run.stages.has('sft'));
   paused = await cli(home, ['pause', RUN]);
-  gateway = await askGateway((await findDoor(home))?.gateway ?? '', RUN);
+  const door = await findDoor(home);
+  const token = readFileSync(join(home, 'gateway.token'), 'utf8').trim();
+  gateway = await askGateway({ address: door?.gateway ?? '', token, run: RUN });
+  stranger = await fetch(`${door?.http ?? ''}/stemma.v1.ControlService/ControlRun`, { method: 'POST', body: JSON.stringify({ run: RUN, action: 'stop' }) });
   amended = await cli(home, ['amend', RUN, 'distill', 'optimizer.learningRate', '0.0005']);
   refused = await cli(home, ['amend', RUN, 'distill', 'promptsPerDomain', '-3']);
   resumed = await cli(home, ['resume', RUN]);
@@ -46,6 +51,14 @@ describe('steering', () => {
     const now = await standing(home, RUN, 'distill');
     expect(now?.run.paused).toBe(false);
     expect(now?.run.end?.status).toBe('finished');
+  });
+
+  it('who asked is a fact too; without a key nobody is heard', async () => {
+    expect(stranger.status).toBe(401);
+    const events = await runEvents(home, RUN);
+    const who = { by: userInfo().username, origin: '127.0.0.1' };
+    expect(events.filter(({ $case }) => /^run(Paused|Resumed|StopRequested)|settingAmended/.test($case)).map(({ value }) => value)).toMatchObject([who, who, who]);
+    expect(events.find(({ $case }) => $case === 'runCreated')?.value).toMatchObject({ by: userInfo().username, origin: 'local' });
   });
 
   it('an amendment says from which step it holds, and holds from there', async () => {

@@ -55,11 +55,12 @@ export function boot(party: Party, run: string, ports: Ports): Process {
   const contexts = createRunContexts(logs, blobs);
   const stopwatch = startStopwatch(trainer, nowMs);
   const holder = party.name;
+  const keyring = { sealSecret: () => '' };
   const training: TrainingDeps = { contexts, blobs, trainer, samplers: 'elsewhere', stopwatch, metrics: trainingMetrics, logger, holder, nowMs, cancellation };
   const withScoring = { ...training, scoring: ports.scoring };
-  const learner = createLearnerActivities({ ...withScoring, logs, code: { version: 'simulated', revision: '' } });
+  const learner = createLearnerActivities({ ...withScoring, logs, keyring, code: { version: 'simulated', revision: '' } });
   const activities = {
-    ...createRunActivities({ logs, contexts, stopwatch, logger }),
+    ...createRunActivities({ logs, contexts, keyring, stopwatch, logger }),
     ...learner,
     // Standing rollouts wait by real clocks: here shards are asked for one by one.
     async openRun(...asked: Parameters<typeof learner.openRun>) {

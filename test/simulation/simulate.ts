@@ -44,7 +44,7 @@ export async function createGenesis(): Promise<Genesis> {
   const blobs = new MemoryBlobs();
   const log = await openMemoryLogs(new Map([[RUN, store]])).open(RUN, 'write');
   await createRun({ blobs: blobStore(blobs), trainer: trainerOf(new Sidecar(blobs)), code: { version: 'simulated', revision: '' } }, log,
-    { run: RUN, recipe: await simulatedRecipe(), seed: 7n });
+    { run: RUN, recipe: await simulatedRecipe(), seed: 7n, who: { by: 'simulation', origin: '' } });
   const world = new World({ store: store.copy(false), blobs: blobs.copy(), forgetful: false }, scheduleFrom([]));
   await play(world);
   const problems = await violations({ ...world.disks, acknowledged: world.acknowledged }, undefined);

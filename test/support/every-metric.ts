@@ -1,5 +1,6 @@
 /** Every metric that any service registers, in one registry: what docs/metrics.md is made from. */
 import type { Registry } from 'prom-client';
+import { createGuard } from '../../services/gateway/guard.js';
 import { createRolloutMetrics } from '../../services/rollout/metrics.js';
 import { measuredBlobs } from '../../services/runtime/blob-metrics.js';
 import { grpcMetrics } from '../../services/runtime/grpc-metrics.js';
@@ -26,6 +27,7 @@ export async function everyMetric(): Promise<Family[]> {
   createScoringMetrics(registry);
   createActivityMetrics(registry);
   grpcMetrics(registry);
+  createGuard({ registry, keyring: { holder: () => undefined }, logger: { warn: () => undefined } });
   const unused = (): never => { throw new Error('never called'); };
   measuredLogs({ open: unused, list: unused }, registry);
   measuredBlobs({ put: unused, get: unused, has: unused }, registry);

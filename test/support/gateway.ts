@@ -1,6 +1,7 @@
 /** What a gateway says of a run, asked over gRPC as another program would. */
-import type { ServiceError } from '@grpc/grpc-js';
+import type { Metadata, ServiceError } from '@grpc/grpc-js';
 import { ControlServiceClient, type WatchRunRequest, type WatchRunResponse } from '../../proto/gen/stemma/v1/control.js';
+import { bearer } from '../../services/gateway/client.js';
 import { CHANNEL_OPTIONS, callUnary, fromServiceError, insecureCredentials } from '../../services/runtime/grpc.js';
 
 export interface GatewayAnswers {
@@ -13,17 +14,17 @@ export interface GatewayAnswers {
   readonly untilResumed: Promise<readonly string[]>;
 }
 
-const CALL = { boundary: 'gateway', timeoutMs: 30_000 } as const;
-
 /** Of a run that is paused. */
-export async function askGateway(address: string, run: string): Promise<GatewayAnswers> {
+export async function askGateway({ address, token, run }: { readonly address: string; readonly token: string; readonly run: string }): Promise<GatewayAnswers> {
+  const metadata = bearer(token);
+  const CALL = { boundary: 'gateway', timeoutMs: 30_000, metadata } as const;
   const client = new ControlServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
   const getRun = (id: string) => callUnary(client.getRun.bind(client), { run: id }, CALL);
   const { progressJson } = await getRun(run);
   const listed = await callUnary(client.listRuns.bind(client), {}, CALL);
   const unknownRun: unknown = await getRun('nothing').catch((error: unknown) => error);
-  const events = await watchTo('runPaused', client, { run, cursor: '' });
-  const untilResumed = watchTo('runResumed', client, { run, cursor: events.at(-1)?.cursor ?? '' }).finally(() => client.close());
+  const events = await watchTo('runPaused', client, { run, cursor: '' }, metadata);
+  const untilResumed = watchTo('runResumed', client, { run, cursor: events.at(-1)?.cursor ?? '' }, metadata).finally(() => client.close());
   return {
     run: JSON.parse(progressJson) as unknown, runs: listed.progressJson.map((json) => JSON.parse(json) as unknown), unknownRun,
     events: events.map(payloadOf), untilResumed: untilResumed.then((after) => after.map(payloadOf)),
@@ -31,10 +32,10 @@ export async function askGateway(address: string, run: string): Promise<GatewayA
 }
 
 /** The stream goes on with the run: it is cancelled here at the first event of this type. */
-function watchTo(type: string, client: ControlServiceClient, request: WatchRunRequest): Promise<WatchRunResponse[]> {
+function watchTo(type: string, client: ControlServiceClient, request: WatchRunRequest, metadata: Metadata): Promise<WatchRunResponse[]> {
   return new Promise((resolve, reject) => {
     const told: WatchRunResponse[] = [];
-    const call = client.watchRun(request);
+    const call = client.watchRun(request, metadata);
     call.on('data', (response: WatchRunResponse) => {
       told.push(response);
       if (payloadOf(response) !== type) return;

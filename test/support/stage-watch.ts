@@ -1,7 +1,7 @@
 /** Where a run stands, read from its log beside the writer: for faults that must fall inside a stage. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
-import { runStream, stageStream } from '../../core/log/keys.js';
+import { runStream, stageStream, type Payload } from '../../core/log/keys.js';
 import { runFold, type RunState } from '../../core/run/run.js';
 import { stageFold, type StageState } from '../../core/stage/stage.js';
 import { StemmaError } from '../../core/errors.js';
@@ -11,6 +11,19 @@ import { readFold } from '../../services/runtime/record-fact.js';
 export interface Standing {
   readonly run: RunState;
   readonly stage: StageState;
+}
+
+/** Payloads of the run's own stream, in order. */
+export async function runEvents(home: string, run: string): Promise<readonly Payload[]> {
+  const logs = await openEmbeddedLogs(join(home, 'log'));
+  try {
+    const log = await logs.open(run, 'read');
+    const stored = await log.readStream(runStream(run));
+    await log.close();
+    return stored.flatMap(({ event }) => event.payload ?? []);
+  } finally {
+    await logs.close();
+  }
 }
 
 /** The run and one of its stages as the log has them now; undefined before the log exists. */

@@ -1,8 +1,7 @@
-import { userInfo } from 'node:os';
 import { Command } from 'commander';
-import type { ControlFact } from '../../../workflows/activities.js';
 import type { CliDeps } from '../deps.js';
 import { settingValue } from '../option-values.js';
+import type { ControlRequest } from '../platform.js';
 
 const STEERING = {
   pause: { description: 'pause a run before its next step', done: 'Paused' },
@@ -35,10 +34,10 @@ export function amendCommand(deps: CliDeps): Command {
     });
 }
 
-async function control(deps: CliDeps, fact: Omit<ControlFact, 'updateId' | 'by'>): Promise<{ readonly effectiveStep: number }> {
+async function control(deps: CliDeps, request: Omit<ControlRequest, 'updateId'>): Promise<{ readonly effectiveStep: number }> {
   const controls = await (await deps.doors()).connect(deps.config());
   try {
-    return await controls.control({ ...fact, updateId: deps.newId(), by: userInfo().username });
+    return await controls.control({ ...request, updateId: deps.newId() });
   } finally {
     await controls.close();
   }

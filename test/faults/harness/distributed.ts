@@ -6,6 +6,7 @@ import { StemmaError } from '../../../core/errors.js';
 import { runStream } from '../../../core/log/keys.js';
 import { runFold, type RunState } from '../../../core/run/run.js';
 import { gatewayClient } from '../../../services/gateway/client.js';
+import { readToken } from '../../../services/runtime/access/local-key.js';
 import { findDoor, type Door } from '../../../services/runtime/door-file.js';
 import { openLogs, type OpenLogs } from '../../../services/runtime/open-logs.js';
 import { readFold } from '../../../services/runtime/record-fact.js';
@@ -68,7 +69,7 @@ export const openDistributed: OpenSystem = async ({ recipe, run, seed, settings 
   const submit = async (to: Quickstart): Promise<void> => {
     while (launcher === to && to.process.exitCode === null && to.process.signalCode === null) {
       const door = await findDoor(trial.home);
-      const gateway = door && gatewayClient(door.gateway);
+      const gateway = door && gatewayClient(door.gateway, readToken({ tokenFile: join(trial.home, 'gateway.token') }));
       try {
         if (gateway) return await gateway.submit({ run, recipe, seed });
       } catch (error) {

@@ -103,7 +103,7 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
       await reached.fired;
       const answer = await handle.executeUpdate(amend, { updateId: 'amend-1', args: [{ stage: 'distill', path: 'optimizer.learningRate', value: 0.1 }] });
       expect(answer).toEqual({ effectiveStep: 2 });
-      expect(facts.controls.get('amend-1')).toMatchObject({ stage: 'distill', path: 'optimizer.learningRate', value: 0.1, by: 'temporal' });
+      expect(facts.controls.get('amend-1')).toMatchObject({ stage: 'distill', path: 'optimizer.learningRate', value: 0.1, by: '', seal: '' });
       await expect(handle.executeUpdate(amend, { args: [{ stage: 'nowhere', path: 'x', value: 1 }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('there is no stage nowhere') } });
       await expect(handle.executeUpdate(amend, { args: [{ stage: 'distill', path: 'refused', value: 1 }] })).rejects.toThrow();
       open.fire();

@@ -48,7 +48,7 @@ describe('natural keys', () => {
       ({ $case: 'episodeScored', value: { purpose, scorerWeightsHash, topK: 0, scores: undefined, row: 0 } });
     expect(naturalKey(scored('teacher', 'w1'))).not.toBe(naturalKey(scored('reference', 'w1')));
     expect(naturalKey({ $case: 'attemptAborted', value: { attempt: 2, reason: '' } })).toBe('2');
-    expect(naturalKey({ $case: 'runPaused', value: { updateId: 'u1', by: 'me' } })).toBe('u1');
+    expect(naturalKey({ $case: 'runPaused', value: { updateId: 'u1', by: 'me', origin: '' } })).toBe('u1');
   });
 
   it('refuse a payload that this version does not know', () => {

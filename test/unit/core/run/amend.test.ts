@@ -6,7 +6,7 @@ import { loadRecipe } from '../../../../services/runtime/recipe-schema.js';
 const recipe = await loadRecipe('micro');
 const distill = recipe.stages.find((stage) => stage.id === 'distill')!;
 const amendment = (fromStep: number, path: string, value: unknown, stage = 'distill'): SettingAmended =>
-  ({ updateId: `${fromStep}/${path}`, by: 'test', stage, fromStep, path, valueJson: JSON.stringify(value) });
+  ({ updateId: `${fromStep}/${path}`, by: 'test', origin: '', stage, fromStep, path, valueJson: JSON.stringify(value) });
 
 describe('amended settings', () => {
   it('hold from their step on; the last in stream order wins; other stages are left alone', () => {

@@ -18,7 +18,7 @@ import { openDirectorySweep } from '../../../../services/adapters/blob/directory
 import { openDirectoryBlobs } from '../../../../services/adapters/blob/directory.js';
 import { openEmbeddedLogs } from '../../../../services/adapters/log/embedded.js';
 import type { CliDeps } from '../../../../services/cli/deps.js';
-import type { Controls, Doors, Platform, Stores, SubmitRequest } from '../../../../services/cli/platform.js';
+import type { ControlRequest, Controls, Doors, Platform, Stores, SubmitRequest } from '../../../../services/cli/platform.js';
 import type { Terminal } from '../../../../services/cli/terminal.js';
 import { canonicalJson, sha256Hex } from '../../../../services/runtime/canonical-json.js';
 import { claimStream } from '../../../../services/runtime/claimed-stream.js';
@@ -26,7 +26,6 @@ import { readConfig } from '../../../../services/runtime/config.js';
 import { loadRecipe } from '../../../../services/runtime/recipe-schema.js';
 import { recordFact } from '../../../../services/runtime/record-fact.js';
 import { listenForShutdown } from '../../../../services/runtime/shutdown.js';
-import type { ControlFact } from '../../../../workflows/activities.js';
 import { wordLevelTokenizer } from '../../../support/word-level-tokenizer.js';
 
 type Said = DeepPartial<Event>['payload'];
@@ -40,7 +39,7 @@ export interface Scripted {
   readonly out: string[];
   readonly err: string[];
   readonly painted: string[];
-  readonly controls: ControlFact[];
+  readonly controls: ControlRequest[];
   readonly submitted: SubmitRequest[];
   /** Emits process signals. */
   readonly signals: EventEmitter;
@@ -129,7 +128,7 @@ async function openPlatform(scripted: Scripted): Promise<Platform> {
   });
   return {
     ...stores, ...controls,
-    addresses: { temporalUi: 'http://127.0.0.1:8233', metrics: 'http://127.0.0.1:9090/metrics', gateway: '' },
+    addresses: { temporalUi: 'http://127.0.0.1:8233', metrics: 'http://127.0.0.1:9090/metrics', gateway: '', http: '' },
     peakMemoryMiB: () => Promise.resolve(321.4),
     async close() {
       await playing;

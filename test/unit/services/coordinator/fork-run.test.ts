@@ -26,7 +26,7 @@ async function fork(logs: RunLogs, failing = Infinity, fingerprint: object = FIN
       appends += 1;
       if (appends > failing) throw new Error('killed');
     },
-  }, FORK, plan);
+  }, { run: FORK, plan, who: { by: 'test', origin: '' } });
 }
 
 const newLogs = (): RunLogs => memoryLogs(PARENT, committed.events());

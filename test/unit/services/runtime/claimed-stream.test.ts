@@ -149,7 +149,7 @@ describe('recordFact', () => {
 
   it('writes control facts', async () => {
     const log = rawLog();
-    await recordFact(log, { stream: runStream(RUN), run: RUN }, { $case: 'runPaused', value: { updateId: 'u1', by: 'me' } });
+    await recordFact(log, { stream: runStream(RUN), run: RUN }, { $case: 'runPaused', value: { updateId: 'u1', by: 'me', origin: '' } });
     expect(log.streams.get(runStream(RUN))).toHaveLength(1);
   });
 });

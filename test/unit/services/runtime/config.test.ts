@@ -26,6 +26,17 @@ describe('readConfig', () => {
     expect(Object.isFrozen(config) && Object.isFrozen(config.ports) && Object.isFrozen(config.tools)).toBe(true);
   });
 
+  it('takes a profile, the environment being stronger', () => {
+    const profile = join(directory, 'prod.profile');
+    writeFileSync(profile, 'STEMMA_GATEWAY_ADDRESS=far:7300\nSTEMMA_GATEWAY_TOKEN_FILE="/secrets/token"\n# a comment\n');
+    const none = { STEMMA_TOOLCHAIN: join(directory, 'none.json'), STEMMA_PROFILE: profile };
+    expect(readConfig(none)).toMatchObject({ tokenFile: '/secrets/token', addresses: { gateway: 'far:7300' } });
+    expect(readConfig({ ...none, STEMMA_GATEWAY_ADDRESS: 'near:1' }).addresses.gateway).toBe('near:1');
+    expect(() => readConfig({ STEMMA_PROFILE: join(directory, 'nothing') })).toThrow(/STEMMA_PROFILE: .*nothing cannot be read \(ENOENT\)/);
+    writeFileSync(profile, 'STEMMA_GATEWAY=far\n');
+    expect(() => readConfig(none)).toThrow(/STEMMA_GATEWAY: unknown setting/);
+  });
+
   it('takes tools from set-up, and from the environment first', () => {
     const file = toolchain('{"python":"/py","temporal":"/te","java":"/ja","kafka":"/jars","versions":{}}');
     expect(readConfig({ STEMMA_TOOLCHAIN: file }).tools).toEqual({ python: '/py', temporal: '/te', java: '/ja', kafka: '/jars' });

@@ -19,7 +19,7 @@ describe('eventId', () => {
   });
 
   it('cannot be confused by where one part ends', () => {
-    const paused = (updateId: string) => ({ $case: 'runPaused' as const, value: { updateId, by: '' } });
+    const paused = (updateId: string) => ({ $case: 'runPaused' as const, value: { updateId, by: '', origin: '' } });
     expect(eventId('run/a', paused('b","'), '')).not.toBe(eventId('run/a', paused('b'), '","'));
   });
 });

@@ -1,0 +1,95 @@
+/** Who may pass: every request of both transports is admitted here before its body is read, or refused, counted and logged. */
+import type { Registry } from 'prom-client';
+import { StemmaError, type ErrorCode } from '../../core/errors.js';
+import type { AccessKey, Scope } from '../runtime/access/keys-file.js';
+import type { Keyring } from '../runtime/access/keyring.js';
+import type { Attribution } from '../runtime/access/attribution.js';
+import type { Logger } from '../runtime/logger.js';
+import { counter } from '../runtime/metrics.js';
+import { LIMITS, OpenStreams, RateLimit, type Limits } from './limits.js';
+
+/** What each method of ControlService asks of a key. A method that is not here is refused. */
+const SCOPE_OF: { readonly [method: string]: Scope } = {
+  SubmitRun: 'submit', GetRun: 'read', ListRuns: 'read', WatchRun: 'read', ControlRun: 'control',
+};
+
+export interface Knock {
+  /** Of ControlService, without its path. */
+  readonly method: string;
+  /** The whole authorization header; '' where there is none. */
+  readonly authorization: string;
+  /** host:port of the caller. */
+  readonly peer: string;
+}
+
+export interface Guard {
+  /** UNAUTHENTICATED, FORBIDDEN, or UNAVAILABLE for who asks too often. */
+  admit(knock: Knock): Attribution;
+  /** EXHAUSTED where the caller has too many streams; else what gives the place back. */
+  openStream(caller: Attribution): () => void;
+  /** Counts and logs what a transport refused on its own: too large, too slow, not understood. */
+  refused(reason: string, about: Omit<Knock, 'authorization'>): void;
+}
+
+export interface GuardDeps {
+  readonly keyring: Pick<Keyring, 'holder'>;
+  readonly registry: Registry;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly limits?: Limits;
+}
+
+export function createGuard({ keyring, registry, logger, limits = LIMITS }: GuardDeps): Guard {
+  const refusals = counter(registry, { name: 'stemma_gateway_refused_requests_total', help: 'Requests that the gateway refused, by reason.', labels: ['reason'] });
+  const rate = new RateLimit(limits);
+  const streams = new OpenStreams(limits.openStreams);
+  const refused: Guard['refused'] = (reason, { method, peer }) => {
+    refusals.inc({ reason });
+    // Also before anyone is known: a stranger must not fill the log.
+    if (rate.take(`log ${hostOf(peer)}`, performance.now()) === 0) logger.warn({ reason, method: method.slice(0, 64), origin: hostOf(peer) }, 'a request was refused');
+  };
+  return {
+    refused,
+    admit(knock) {
+      const problem = (reason: string, error: StemmaError): StemmaError => { refused(reason, knock); return error; };
+      const key = holderOf(keyring, knock);
+      if (key instanceof StemmaError) throw problem('no-key', key);
+      if (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= Date.now()) throw problem('expired', unauthenticated(`the key ${key.name} expired at ${key.expiresAt}`));
+      const scope = SCOPE_OF[knock.method];
+      if (scope === undefined || !(key.scopes.includes(scope) || key.scopes.includes('admin'))) throw problem('scope', forbidden(key, knock.method, scope));
+      const waitMs = rate.take(key.name, performance.now());
+      if (waitMs > 0) throw problem('rate', refusal('UNAVAILABLE', `${key.name} asks too often`, `Try again in ${waitMs} ms.`));
+      return { by: key.name, origin: hostOf(knock.peer) };
+    },
+    openStream({ by, origin }) {
+      if (!streams.open(by)) {
+        refused('streams', { method: 'WatchRun', peer: origin });
+        throw refusal('EXHAUSTED', `${by} has ${limits.openStreams} open streams`, 'Close one of them first.');
+      }
+      return () => streams.close(by);
+    },
+  };
+}
+
+function holderOf(keyring: GuardDeps['keyring'], { authorization }: Knock): AccessKey | StemmaError {
+  const token = /^Bearer +(\S{1,200})$/i.exec(authorization)?.[1];
+  if (token === undefined) return unauthenticated('the request has no access key');
+  return keyring.holder(token) ?? unauthenticated('the access key is not known here');
+}
+
+function unauthenticated(message: string): StemmaError {
+  return refusal('UNAUTHENTICATED', message, 'Name the file of a valid key in STEMMA_GATEWAY_TOKEN_FILE or a profile; whoever runs the gateway makes one with `stemma keys add`.');
+}
+
+function forbidden({ name, scopes }: AccessKey, method: string, scope: Scope | undefined): StemmaError {
+  if (scope === undefined) return refusal('FORBIDDEN', `there is no method ${method.slice(0, 64)} for anyone`, 'See docs/openapi.json.');
+  return refusal('FORBIDDEN', `${method} needs the scope ${scope}; the key ${name} has ${scopes.join(', ')}`, 'Use a key with that scope.');
+}
+
+function refusal(code: ErrorCode, message: string, remedy: string): StemmaError {
+  return new StemmaError('gateway', code, message, remedy);
+}
+
+/** Without the port, which changes with each connection. */
+export function hostOf(peer: string): string {
+  return peer.replace(/^ipv[46]:/, '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+}

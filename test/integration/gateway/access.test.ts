@@ -1,0 +1,183 @@
+/** A real gateway on both transports, and who is let in: what is refused is counted, said, and changes nothing. */
+import { connect } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ControlServiceClient } from '../../../proto/gen/stemma/v1/control.js';
+import { openDirectoryBlobs } from '../../../services/adapters/blob/directory.js';
+import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
+import { bearer } from '../../../services/gateway/client.js';
+import { openGateway, type OpenGateway } from '../../../services/gateway/open-gateway.js';
+import { openKeyring } from '../../../services/runtime/access/keyring.js';
+import { addKey, keysFileOrNew, writeKeysFile, type Scope } from '../../../services/runtime/access/keys-file.js';
+import { readConfig } from '../../../services/runtime/config.js';
+import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../../../services/runtime/grpc.js';
+
+const CALL = { boundary: 'gateway', timeoutMs: 20_000 } as const;
+const home = mkdtempSync(join(tmpdir(), 'stemma-gateway-'));
+const config = readConfig({ STEMMA_HOME: home, STEMMA_TOOLCHAIN: join(home, 'none') });
+const registry = new Registry();
+const said: string[] = [];
+const logger = pino({ level: 'warn' }, { write: (line: string) => void said.push(line) });
+/** What reached Temporal's side. */
+const taken: { readonly asked: unknown; readonly who: unknown }[] = [];
+
+let gateway: OpenGateway;
+let client: ControlServiceClient;
+let close: () => Promise<void>;
+const tokens: Record<string, string> = {};
+
+function key(name: string, scopes: readonly Scope[], expiresAt?: string): void {
+  const { file, token } = addKey(keysFileOrNew(config.keysFile), { name, scopes, ...(expiresAt === undefined ? {} : { expiresAt }) });
+  writeKeysFile(config.keysFile, file);
+  tokens[name] = token;
+}
+
+beforeAll(async () => {
+  key('reader', ['read']);
+  key('submitter', ['submit']);
+  key('pilot', ['control', 'read']);
+  key('chief', ['admin']);
+  key('late', ['admin'], '2020-01-01T00:00:00Z');
+  const logs = await openEmbeddedLogs(config.home);
+  const blobs = await openDirectoryBlobs(config.blobs);
+  const take = (asked: unknown, who: unknown): void => void taken.push({ asked, who });
+  gateway = await openGateway({ config, logger, registry, logs, blobs, keyring: openKeyring(config.keysFile, logger) }, {
+    submit: async (asked, who) => take(asked, who),
+    control: async (asked, who) => { take(asked, who); return { effectiveStep: 3 }; },
+  });
+  client = new ControlServiceClient(gateway.address, insecureCredentials, CHANNEL_OPTIONS);
+  close = async () => {
+    client.close();
+    await gateway.close();
+    await logs.close();
+  };
+});
+afterAll(async () => {
+  await close();
+  rmSync(home, { recursive: true, force: true });
+});
+beforeEach(() => { taken.length = 0; said.length = 0; });
+
+const PAUSE = { run: 'r', updateId: 'u', action: 'pause', stage: '', path: '', valueJson: '' };
+const submit = (token: string) => callUnary(client.submitRun.bind(client), { recipe: 'micro', seed: 1n, requestId: 'r', fork: undefined }, { ...CALL, metadata: bearer(token) });
+const list = (token: string) => callUnary(client.listRuns.bind(client), {}, { ...CALL, metadata: bearer(token) });
+const pause = (token: string, more = new Metadata()) => {
+  const metadata = bearer(token);
+  metadata.merge(more);
+  return callUnary(client.controlRun.bind(client), PAUSE, { ...CALL, metadata });
+};
+
+async function post(method: string, body: string, headers: Record<string, string> = {}): Promise<{ readonly status: number; readonly body: unknown }> {
+  const response = await fetch(`${gateway.url}/stemma.v1.ControlService/${method}`, { method: 'POST', body, headers });
+  return { status: response.status, body: await response.json() };
+}
+const as = (name: string): Record<string, string> => ({ authorization: `Bearer ${tokens[name] ?? ''}` });
+async function refusals(reason: string): Promise<number> {
+  const metric = await registry.getSingleMetric('stemma_gateway_refused_requests_total')?.get();
+  return metric?.values.find(({ labels }) => labels['reason'] === reason)?.value ?? 0;
+}
+
+describe('over gRPC', () => {
+  it.each([
+    ['no key', '', 'UNAUTHENTICATED', 'no-key'], ['an unknown key', 'stemma_unknown', 'UNAUTHENTICATED', 'no-key'],
+    ['an expired key', 'late', 'UNAUTHENTICATED', 'expired'], ['a key of another scope', 'reader', 'FORBIDDEN', 'scope'],
+  ])('%s is refused, counted and logged, and nothing happens', async (_, name, code, reason) => {
+    const before = await refusals(reason);
+    await expect(pause(tokens[name] ?? name)).rejects.toMatchObject({ boundary: 'gateway', code, retriable: false });
+    expect(taken).toEqual([]);
+    expect(await refusals(reason)).toBe(before + 1);
+    expect(JSON.parse(said[0] ?? '{}')).toMatchObject({ reason, method: 'ControlRun', origin: '127.0.0.1' });
+    expect(said.join('')).not.toMatch(/stemma_/);
+  });
+
+  it('each scope opens its own methods, admin all', async () => {
+    const open = async (name: string): Promise<boolean[]> => Promise.all([list, submit, pause].map((call) => call(tokens[name] ?? '').then(() => true, () => false)));
+    expect(await open('reader')).toEqual([true, false, false]);
+    expect(await open('submitter')).toEqual([false, true, false]);
+    expect(await open('pilot')).toEqual([true, false, true]);
+    expect(await open('chief')).toEqual([true, true, true]);
+  });
+
+  it('says who asked, from where, and takes nobody\'s word for it', async () => {
+    const forged = new Metadata();
+    forged.set('stemma-caller-bin', Buffer.from(JSON.stringify({ by: 'chief', origin: 'moon' })));
+    await pause(tokens['pilot'] ?? '', forged);
+    expect(taken).toEqual([{ asked: { run: 'r', updateId: 'u', action: 'pause' }, who: { by: 'pilot', origin: '127.0.0.1' } }]);
+  });
+
+  it('a key that is added holds at once, and one that is removed no more', async () => {
+    key('new', ['read']);
+    await list(tokens['new'] ?? '');
+    const { keys, seal } = keysFileOrNew(config.keysFile);
+    writeKeysFile(config.keysFile, { seal, keys: keys.filter(({ name }) => name !== 'new') });
+    await expect(list(tokens['new'] ?? '')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
+  it('a request that is too large is refused', async () => {
+    const large = { ...PAUSE, valueJson: 'x'.repeat(300 * 1024) };
+    const error = await callUnary(client.controlRun.bind(client), large, { ...CALL, metadata: bearer(tokens['pilot'] ?? '') }).catch((thrown: unknown) => thrown);
+    expect((error as { cause: ServiceError }).cause.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(taken).toEqual([]);
+  });
+
+  it('who asks too often is told when to ask again', async () => {
+    key('busy', ['read']);
+    const outcomes = await Promise.allSettled(Array.from({ length: 400 }, () => list(tokens['busy'] ?? '')));
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as { code: string; retriable: boolean; remedy: string }] : []));
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]).toMatchObject({ code: 'UNAVAILABLE', retriable: true, remedy: expect.stringMatching(/Try again in \d+ ms/) as string });
+    await list(tokens['reader'] ?? '');
+  });
+});
+
+describe('over HTTP', () => {
+  it('the same methods, keys and answers', async () => {
+    expect(await post('ListRuns', '', as('reader'))).toEqual({ status: 200, body: {} });
+    expect(await post('ControlRun', JSON.stringify({ run: 'r', updateId: 'u', action: 'pause' }), as('pilot'))).toEqual({ status: 200, body: { effectiveStep: 3 } });
+    expect(taken).toEqual([{ asked: { run: 'r', updateId: 'u', action: 'pause' }, who: { by: 'pilot', origin: '127.0.0.1' } }]);
+    expect(await post('GetRun', '{"run":"nothing"}', as('reader'))).toMatchObject({ status: 404, body: { code: 'NOT_FOUND', remedy: expect.any(String) as string } });
+  });
+
+  it.each([
+    ['no key', 'ListRuns', '{}', {}, 401], ['another scope', 'ControlRun', '{}', as, 403], ['no such method', 'Reboot', '{}', as, 403],
+    ['a body that is no object', 'ListRuns', '[1]', as, 400], ['broken JSON', 'ListRuns', '{"a":', as, 400], ['an unknown field', 'GetRun', '{"rum":"r"}', as, 400],
+    ['a number that is none', 'WatchRun', '{"run":7,"cursor":{}}', as, 404], ['a body that is too large', 'GetRun', `{"run":"${'x'.repeat(300_000)}"}`, as, 429],
+  ])('%s is refused with a message', async (...[, method, body, headers, expected]) => {
+    const answer = await post(method, body, typeof headers === 'function' ? headers('reader') : headers);
+    expect(answer).toMatchObject({ status: expected, body: { boundary: expect.any(String) as string, message: expect.stringMatching(/./) as string, remedy: expect.stringMatching(/./) as string } });
+    expect(taken).toEqual([]);
+  });
+
+  it('says what it is to anyone', async () => {
+    const openapi = await (await fetch(`${gateway.url}/openapi.json`)).json() as { paths: object };
+    expect(Object.keys(openapi.paths).map((path) => path.split('/').at(-1))).toEqual(['SubmitRun', 'GetRun', 'ListRuns', 'WatchRun', 'ControlRun']);
+  });
+
+  it('what is no HTTP is refused and counted, and the gateway goes on', async () => {
+    const before = await refusals('malformed');
+    await raw('\x00\x01 garbage\r\n\r\n');
+    await expect.poll(() => refusals('malformed')).toBe(before + 1);
+    expect(await post('ListRuns', '', as('reader'))).toMatchObject({ status: 200 });
+  });
+
+  it('who sends a header a drop at a time is shut out', async () => {
+    const before = await refusals('slow');
+    expect(await raw('POST /stemma.v1.ControlService/ListRuns HTTP/1.1\r\nhost: x\r\n')).toContain('408');
+    expect(await refusals('slow')).toBe(before + 1);
+  }, 30_000);
+});
+
+/** What comes back until the gateway closes the connection. */
+function raw(text: string): Promise<string> {
+  const { hostname, port } = new URL(gateway.url);
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(Number(port), hostname, () => socket.write(text));
+    socket.on('data', (data) => { answer += data.toString(); }).once('close', () => resolve(answer)).once('error', reject);
+  });
+}
