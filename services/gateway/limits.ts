@@ -11,8 +11,9 @@ export interface Limits {
 export const LIMITS: Limits = { burst: 200, perSecond: 100, openStreams: 32 };
 
 interface Bucket {
-  tokens: number;
-  atMs: number;
+  /** Thousandths of a request: whole numbers, so that who waits as told gets through. */
+  readonly credit: number;
+  readonly atMs: number;
 }
 
 /** Callers kept in mind; whoever has not asked for longest is forgotten, and starts with a full bucket. */
@@ -26,13 +27,15 @@ export class RateLimit {
   /** Milliseconds until the caller may ask again; 0: now, and it counts. */
   take(caller: string, nowMs: number): number {
     const { burst, perSecond } = this.limits;
-    const last = this.#buckets.get(caller) ?? { tokens: burst, atMs: nowMs };
-    const tokens = Math.min(burst, last.tokens + ((nowMs - last.atMs) * perSecond) / 1000);
-    const allowed = tokens >= 1;
+    const atMs = Math.floor(nowMs);
+    const last = this.#buckets.get(caller) ?? { credit: burst * 1000, atMs };
+    const credit = Math.min(burst * 1000, last.credit + (atMs - last.atMs) * perSecond);
+    const allowed = credit >= 1000;
     this.#buckets.delete(caller);
-    this.#buckets.set(caller, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs });
+    this.#buckets.set(caller, { credit: allowed ? credit - 1000 : credit, atMs });
     if (this.#buckets.size > MOST_CALLERS) this.#buckets.delete(this.#buckets.keys().next().value as string);
-    return allowed ? 0 : Math.ceil(((1 - tokens) * 1000) / perSecond);
+    // One more for the part of a millisecond that was cut off.
+    return allowed ? 0 : Math.ceil((1000 - credit) / perSecond) + 1;
   }
 }
 
