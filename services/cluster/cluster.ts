@@ -25,8 +25,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const lock = takeHome(config.home);
   const closers = createClosers();
   closers.add(() => lock.release());
-  ensureLocalKey(config);
   try {
+    ensureLocalKey(config);
     onStart('Temporal');
     const temporal = await startTemporal({
       executable: config.tools.temporal, databaseFile: join(config.home, 'temporal.db'), logFile: join(config.home, 'temporal.log'),

@@ -34,8 +34,7 @@ export class RateLimit {
     this.#buckets.delete(caller);
     this.#buckets.set(caller, { credit: allowed ? credit - 1000 : credit, atMs });
     if (this.#buckets.size > MOST_CALLERS) this.#buckets.delete(this.#buckets.keys().next().value as string);
-    // One more for the part of a millisecond that was cut off.
-    return allowed ? 0 : Math.ceil((1000 - credit) / perSecond) + 1;
+    return allowed ? 0 : Math.ceil((1000 - credit) / perSecond);
   }
 }
 
