@@ -109,7 +109,7 @@ export async function buildKernels(progress, python) {
   const ops = join(ROOT, 'kernels', 'ops');
   await unlessStamped({
     file: stampFile('kernels-cpu'),
-    hash: hashOf([hashContents(filesUnder(ops, ['.py', '.cpp'])), python.executable, process.env['CXX'] ?? '']),
+    hash: hashOf([hashContents(filesUnder(ops, ['.py', '.cpp', '.h'])), python.executable, process.env['CXX'] ?? '']),
     isThere: () => existsSync(join(ops, 'built')),
   }, () => progress.step('kernels for this CPU (C++)', () => runCommand(python.executable, ['-m', 'ops.build'], {
     cwd: join(ROOT, 'kernels'), log: logFile('kernels-cpu'), remedy: 'Install a C++ compiler (Debian: apt-get install g++).',

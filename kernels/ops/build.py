@@ -33,7 +33,7 @@ class NotBuilt(RuntimeError):
 def library_path(kind: str) -> Path:
     """kind: 'cpu', 'cuda' or 'emulated'."""
     sources = [_HERE / name for name in (CPU_SOURCES if kind == "cpu" else CUDA_SOURCES)]
-    sources += sorted(_HERE.glob("*/*.cuh")) + sorted(_HERE.glob("emulate/*.h")) if kind != "cpu" else []
+    sources += sorted(_HERE.glob("*/*.h" if kind == "cpu" else "**/*.*h"))
     digest = hashlib.sha256(repr(_options(kind)).replace(str(_HERE), "").encode())
     for source in sources:
         digest.update(source.read_bytes())

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "problem.h"
+
 namespace {
 
 constexpr int kLanes = 16;
@@ -82,26 +84,11 @@ void in_parallel(int64_t count, int threads, const Body& body) {
 
 }  // namespace
 
-extern "C" {
-
-// Mirrored by cpu.py. Optional pointers may be null.
-struct Problem {
-  const void* hidden;        // [T, H]
-  const void* head;          // [V, H]
-  const int32_t* ids;        // [T, k]
-  const float* teacher;      // [T, k]
-  const float* weight;       // [T]
-  const float* temperature;  // [T], optional
-  const int32_t* sampled;    // [T], optional
-  float* loss;               // [T], zeroed by the caller, as all results
-  void* grad_hidden;         // [T, H]
-  float* grad_logits;        // [T, k]
-  float* support_lse;        // [T]
-  float* sampled_logit;      // [T]
+// Mirrored by cpu.py.
+struct Problem : Tensors {
   int64_t positions, size, vocabulary;
   int32_t k, threads;
 };
-}
 
 namespace {
 

@@ -5,15 +5,13 @@ import torch
 
 from ..build import cpu_library
 from .interface import HeadGradient, Inputs, Outputs, explain
-
-_POINTERS = ("hidden", "head", "ids", "teacher", "weight", "temperature", "sampled")
-_RESULTS = ("loss", "grad_hidden", "grad_logits", "support_lse", "sampled_logit")
+from .problem import Tensors, given_and_results, pointer, pointers
 
 
-class _Problem(ctypes.Structure):
+class _Problem(Tensors):
     """struct Problem of cpu.cpp."""
 
-    _fields_ = [(name, ctypes.c_void_p) for name in (*_POINTERS, *_RESULTS)] + [
+    _fields_ = [
         ("positions", ctypes.c_int64), ("size", ctypes.c_int64), ("vocabulary", ctypes.c_int64),
         ("k", ctypes.c_int32), ("threads", ctypes.c_int32),
     ]
@@ -22,17 +20,8 @@ class _Problem(ctypes.Structure):
 def gather(inputs: Inputs, gradient: HeadGradient) -> Outputs:
     """Gathered dot products; the head's gradient by sorted segments. Bits do not depend on the number of threads."""
     library = cpu_library()
-    given = {name: t if t is None else t.contiguous() for name, t in inputs._asdict().items()}
-    positions, size = inputs.hidden.shape
-    k = inputs.ids.shape[1]
-    per_position = [torch.zeros(positions) for _ in range(3)]
-    results = dict(zip(_RESULTS, (
-        per_position[0], torch.zeros_like(given["hidden"]), torch.zeros(positions, k), per_position[1], per_position[2],
-    )))
-    problem = _Problem(
-        *(_pointer(given[name]) for name in _POINTERS), *(_pointer(results[name]) for name in _RESULTS),
-        positions, size, inputs.head.shape[0], k, torch.get_num_threads(),
-    )
+    given, results = given_and_results(inputs)
+    problem = _Problem(*pointers(given, results), *inputs.hidden.shape, inputs.head.shape[0], inputs.ids.shape[1], torch.get_num_threads())
     bfloat16 = ctypes.c_int32(inputs.hidden.dtype == torch.bfloat16)
     library.sva_head_forward.restype = ctypes.c_int64
     bad = library.sva_head_forward(ctypes.byref(problem), bfloat16)
@@ -49,16 +38,12 @@ def _head_rows(library, problem: _Problem, bfloat16, gradient: HeadGradient) -> 
     pairs = torch.empty(problem.positions * problem.k, dtype=torch.int32)
     segments, unique = torch.empty(len(pairs) + 1, dtype=torch.int64), torch.empty(len(pairs), dtype=torch.int64)
     library.sva_head_plan.restype = ctypes.c_int64
-    count = library.sva_head_plan(ctypes.byref(problem), _pointer(pairs), _pointer(segments), _pointer(unique))
+    count = library.sva_head_plan(ctypes.byref(problem), pointer(pairs), pointer(segments), pointer(unique))
     ids = unique[:count].clone()
     out = torch.zeros(count, problem.size) if gradient.into is None else gradient.into
     if not out.is_contiguous():
         raise ValueError("sva_head: the head's gradient buffer must be contiguous")
     target = torch.arange(count) if gradient.into is None else ids
     library.sva_head_accumulate(
-        ctypes.byref(problem), bfloat16, _pointer(pairs), _pointer(segments), _pointer(target), ctypes.c_int64(count), _pointer(out))
+        ctypes.byref(problem), bfloat16, pointer(pairs), pointer(segments), pointer(target), ctypes.c_int64(count), pointer(out))
     return (ids, out) if gradient.into is None else nothing
-
-
-def _pointer(tensor: torch.Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

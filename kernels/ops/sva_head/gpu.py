@@ -1,29 +1,26 @@
-"""The CUDA implementations (kernel.cu), and the same source compiled for the host (emulate/). Called through ctypes."""
+"""The CUDA implementations (kernel.cu, *.cuh), and the same source compiled for the host (emulate/). Called through ctypes."""
 import ctypes
 
 import torch
 
 from ..build import cuda_library, emulated_library
 from .interface import HeadGradient, Inputs, Outputs, explain
+from .problem import Tensors, given_and_results, pointer, pointers
 
-_POINTERS = ("hidden", "head", "ids", "teacher", "weight", "temperature", "sampled")
-_RESULTS = ("loss", "grad_hidden", "grad_logits", "support_lse", "sampled_logit")
 _DESIGNS = {"two-pass": 0, "online": 1}
 # Sorted pairs that one thread column of the head's gradient adds up; runs that cross its ends are joined by a second kernel.
 _PAIRS_PER_CHUNK = 512
 _BARRED = torch.iinfo(torch.int32).max
 
 
-class _Problem(ctypes.Structure):
-    """struct Problem of kernel.cu."""
+class _Problem(Tensors):
+    """struct Problem of position.cuh."""
 
-    _fields_ = [(name, ctypes.c_void_p) for name in (*_POINTERS, *_RESULTS, "first_bad")] + [
-        (name, ctypes.c_int32) for name in ("positions", "size", "vocabulary", "k", "bfloat16", "design")
-    ]
+    _fields_ = [("first_bad", ctypes.c_void_p)] + [(name, ctypes.c_int32) for name in ("positions", "size", "vocabulary", "k", "bfloat16", "design")]
 
 
 class _Segments(ctypes.Structure):
-    """struct Segments of kernel.cu."""
+    """struct Segments of segments.cuh."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in ("hidden", "grad_logits", "rows", "pairs", "out", "edges", "edge_rows")] + [
         (name, ctypes.c_int32) for name in ("count", "size", "k", "chunk", "barred", "bfloat16")
@@ -53,17 +50,10 @@ def _run(library, design: str, inputs: Inputs, gradient: HeadGradient) -> Output
     k, device = inputs.ids.shape[1], inputs.hidden.device
     if size % 64 or size > 8192:
         raise ValueError(f"sva_head: the CUDA kernels take a hidden size divisible by 64 up to 8192, not {size}")
-    given = {name: t if t is None else t.contiguous() for name, t in inputs._asdict().items()}
-    per_position = [torch.zeros(positions, device=device) for _ in range(3)]
-    results = dict(zip(_RESULTS, (
-        per_position[0], torch.zeros_like(given["hidden"]), torch.zeros(positions, k, device=device), per_position[1], per_position[2],
-    )))
+    given, results = given_and_results(inputs)
     first_bad = torch.full((1,), positions, dtype=torch.int32, device=device)
     bfloat16 = inputs.hidden.dtype == torch.bfloat16
-    problem = _Problem(
-        *(_pointer(given[name]) for name in _POINTERS), *(_pointer(results[name]) for name in _RESULTS), _pointer(first_bad),
-        positions, size, inputs.head.shape[0], k, bfloat16, _DESIGNS[design],
-    )
+    problem = _Problem(*pointers(given, results), pointer(first_bad), positions, size, inputs.head.shape[0], k, bfloat16, _DESIGNS[design])
     _launched(library.sva_head_forward(ctypes.byref(problem), _stream(device)))
     # The sort needs the ids only: it runs while the host waits for the verdict.
     ordered = _sorted_pairs(inputs) if gradient.rows or gradient.into is not None else None
@@ -97,7 +87,7 @@ def _head_rows(library, inputs: Inputs, grad_logits: torch.Tensor, ordered, grad
     edge_rows = torch.empty(2 * chunks, dtype=torch.int32, device=device)
     hidden = inputs.hidden.contiguous()
     segments = _Segments(
-        _pointer(hidden), _pointer(grad_logits), _pointer(rows), _pointer(pairs), _pointer(out), _pointer(edges), _pointer(edge_rows),
+        pointer(hidden), pointer(grad_logits), pointer(rows), pointer(pairs), pointer(out), pointer(edges), pointer(edge_rows),
         len(rows), size, inputs.ids.shape[1], _PAIRS_PER_CHUNK, _BARRED, hidden.dtype == torch.bfloat16,
     )
     _launched(library.sva_head_accumulate(ctypes.byref(segments), _stream(device)))
@@ -111,7 +101,3 @@ def _launched(code: int) -> None:
 
 def _stream(device: torch.device) -> ctypes.c_void_p:
     return ctypes.c_void_p(torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else None)
-
-
-def _pointer(tensor: torch.Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
