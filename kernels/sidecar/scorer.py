@@ -10,12 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ops.topk_head.top_k import top_k
+
 from .arrays import pack_f32, pack_u32, unpack_u32
 from .errors import SidecarError
 from .models import Model
 from .prefill import padded_rows, passes, prefill
 from .protocol import data_pb2
-from .top_k import top_k
 
 # Log-probabilities held at once, in floats (256 MiB).
 _MAX_LOGITS = 1 << 26

@@ -6,12 +6,12 @@ import pytest
 import torch
 from tiny_model import ODD, SMALLEST, TINY, model_of
 
+from ops.topk_head.top_k import top_k
 from sidecar.errors import SidecarError
 from sidecar.export import disagreement
 from sidecar.parameters import initialize, named_parameters
 from sidecar.protocol import scorer_pb2
 from sidecar.scorer import score
-from sidecar.top_k import top_k
 
 
 def request_of(samples, **fields):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ..build import cuda_library, emulated_library
+from .top_k import top_k
 
 MAX_TOP_K = 256
 # Logits held at once: 1 GiB of bfloat16 on a GPU, where a product needs a thousand rows to be fast; 64 MiB of float32 on a CPU.
@@ -50,22 +51,14 @@ def topk_head(hidden: torch.Tensor, head: torch.Tensor, k: int, *, barred: torch
 
 
 def torch_select(logits: torch.Tensor, k: int, barred: torch.Tensor | None, with_lse: bool) -> TopK:
-    """torch.topk promises no order among equals: only rows with a tie across the cut are sorted in full."""
     wide = logits.float()
     finite = torch.isfinite(wide).all(-1)
     if not bool(finite.all()):
         raise _problem(logits, int((~finite).nonzero()[0]), k, barred)
     allowed = wide if barred is None else wide.masked_fill(barred, float("-inf"))
-    values, ids = allowed.topk(k, -1)
+    values, ids = top_k(allowed, k)
     if bool(torch.isinf(values).any()):
         raise _problem(logits, 0, k, barred)
-    tied = ((allowed >= values[:, -1:]).sum(-1) > k).nonzero()[:, 0]
-    ids = ids.sort(dim=-1).values
-    values, order = allowed.gather(1, ids).sort(stable=True, dim=-1, descending=True)
-    ids = ids.gather(1, order)
-    if len(tied):
-        sorted_values, sorted_ids = allowed[tied].sort(stable=True, dim=-1, descending=True)
-        values[tied], ids[tied] = sorted_values[:, :k], sorted_ids[:, :k]
     return TopK(ids.int(), values, wide.logsumexp(-1) if with_lse else wide.new_zeros(0))
 
 
