@@ -4,7 +4,7 @@
  */
 
 export const BOUNDARIES = [
-  'recipe', 'log', 'blob', 'sampler', 'scorer', 'trainer', 'environment', 'temporal', 'gateway', 'setup',
+  'recipe', 'log', 'blob', 'sampler', 'scorer', 'trainer', 'environment', 'temporal', 'gateway', 'setup', 'kubernetes',
 ] as const;
 export type Boundary = (typeof BOUNDARIES)[number];
 

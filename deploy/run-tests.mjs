@@ -18,6 +18,7 @@ const GROUPS = [
 ];
 const WITH_BROKERS = ['contract', 'integration', 'e2e', 'faults'];
 const WITH_BUCKETS = ['contract', 'kernels', 'integration', 'e2e'];
+const WITH_CLUSTERS = ['integration'];
 const IN_CI = process.env['CI'] === 'true';
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -41,10 +42,11 @@ async function main(args) {
   const filters = args.filter((arg) => !names.includes(arg));
   const groups = GROUPS.map(({ parallel, tiers }) => ({ parallel, tiers: tiers.filter((tier) => wanted.length === 0 || wanted.includes(tier.name)) }));
   const needs = new Set(groups.flatMap(({ tiers }) => tiers.flatMap((tier) => tier.needs)));
-  // Within these tiers only some files need a broker or a bucket: those skip themselves where it is missing, and fail with CI=true.
+  // Within these tiers only some files need a broker, a bucket or a Kubernetes API server: those skip themselves where it is missing, and fail with CI=true.
   if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BROKERS.includes(tier.name)))) needs.add('kafka');
   if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BUCKETS.includes(tier.name)))) needs.add('minio');
-  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio']);
+  if (groups.some(({ tiers }) => tiers.some((tier) => WITH_CLUSTERS.includes(tier.name)))) needs.add('kube');
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube']);
 
   const counts = new Map();
   for (const { parallel, tiers } of groups) {

@@ -7,8 +7,13 @@ import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../runtime/grpc
 
 const CALL = { boundary: 'gateway', timeoutMs: 60_000 } as const;
 
+export interface GatewayClient extends Controls {
+  /** RunProgress as JSON. NOT_FOUND if there is no such run. */
+  progressJson(run: string): Promise<string>;
+}
+
 /** `token` '': without a key; the gateway then says how to get one. */
-export function gatewayClient(address: string, token: string): Controls {
+export function gatewayClient(address: string, token: string): GatewayClient {
   const client = new ControlServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
   const call = { ...CALL, metadata: bearer(token) };
   return {
@@ -18,6 +23,7 @@ export function gatewayClient(address: string, token: string): Controls {
     control: ({ run, updateId, action, stage, path, value }) => callUnary(client.controlRun.bind(client), {
       run, updateId, action, stage: stage ?? '', path: path ?? '', valueJson: value === undefined ? '' : JSON.stringify(value),
     }, call),
+    progressJson: async (run) => (await callUnary(client.getRun.bind(client), { run }, call)).progressJson,
     close() {
       client.close();
       return Promise.resolve();

@@ -1,0 +1,73 @@
+/** A run as its gateway answers for it: the one way in which the operator learns of a run and steers it. */
+import { StemmaError } from '../../core/errors.js';
+import type { RunStatus, StageProgress } from '../../core/projection/progress.js';
+import { gatewayClient } from '../../services/gateway/client.js';
+import { notLeading } from './api.js';
+import type { Controls } from '../../services/cli/platform.js';
+
+/** What the operator reads of a run's progress. */
+export interface Progress {
+  readonly status: RunStatus;
+  /** Why it failed or stopped; '' otherwise. */
+  readonly detail: string;
+  readonly stages: readonly Pick<StageProgress, 'stage' | 'kind' | 'status' | 'step' | 'steps' | 'reward' | 'episodes'>[];
+}
+
+export interface RunGateway extends Pick<Controls, 'submit' | 'control'> {
+  /** null: no such run yet. UNAVAILABLE or TIMEOUT where nobody answers. */
+  progress(run: string): Promise<Progress | null>;
+}
+
+/** Connections to gateways, one an address, kept between looks. */
+export interface RunGateways {
+  at(address: string): RunGateway;
+  forget(address: string): void;
+  close(): void;
+}
+
+/** As `guarded` does for the API. */
+export function guardedGateways(gateways: RunGateways, mayAct: () => boolean): RunGateways {
+  return {
+    ...gateways,
+    at(address) {
+      const gateway = gateways.at(address);
+      const unlessLeading = (): Promise<never> => Promise.reject(notLeading());
+      return {
+        progress: (run) => gateway.progress(run),
+        submit: (request) => (mayAct() ? gateway.submit(request) : unlessLeading()),
+        control: (fact) => (mayAct() ? gateway.control(fact) : unlessLeading()),
+      };
+    },
+  };
+}
+
+export function openRunGateways(): RunGateways {
+  const open = new Map<string, ReturnType<typeof gatewayClient>>();
+  const client = (address: string): ReturnType<typeof gatewayClient> => {
+    const known = open.get(address) ?? gatewayClient(address);
+    open.set(address, known);
+    return known;
+  };
+  return {
+    at: (address) => ({
+      submit: (request) => client(address).submit(request),
+      control: (fact) => client(address).control(fact),
+      async progress(run) {
+        try {
+          return JSON.parse(await client(address).progressJson(run)) as Progress;
+        } catch (error) {
+          if (error instanceof StemmaError && error.code === 'NOT_FOUND') return null;
+          throw error;
+        }
+      },
+    }),
+    forget(address) {
+      void open.get(address)?.close();
+      open.delete(address);
+    },
+    close() {
+      for (const each of open.values()) void each.close();
+      open.clear();
+    },
+  };
+}
