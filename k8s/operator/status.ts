@@ -150,12 +150,14 @@ function phaseOf(run: TrainingRun, seen: Observed): Phase {
   const ended = PHASE_OF_END[conditionOf(run, 'Completed')?.reason ?? ''];
   if (ended) return ended;
   if (conditionOf(run, 'Failed')?.status === 'True') return 'Failed';
-  const submitted = wasSubmitted(run);
-  const lacksTeacher = !submitted && conditionOf(run, 'TeachersReady')?.status === 'False';
-  if (seen.resolution.kind === 'unresolved' || lacksTeacher) return 'Pending';
+  if (seen.resolution.kind === 'unresolved' || lacksTeacher(run)) return 'Pending';
   if (run.spec.suspend) return isSuspended(run) ? 'Suspended' : 'Suspending';
   if (isStopping(seen.contact)) return 'Stopping';
-  return submitted ? 'Running' : 'Starting';
+  return wasSubmitted(run) ? 'Running' : 'Starting';
+}
+
+function lacksTeacher(run: TrainingRun): boolean {
+  return !wasSubmitted(run) && conditionOf(run, 'TeachersReady')?.status === 'False';
 }
 
 function isStopping(contact: Contact): boolean {
