@@ -43,6 +43,11 @@ export function recipeConfigMapName(run: TrainingRun): string {
   return `${run.metadata.name}-recipe`;
 }
 
+/** Made by gateway-key.ts: what it holds is random. */
+export function gatewaySecretName(run: string): string {
+  return `${run}-gateway-key`;
+}
+
 function embedded(plan: RunPlan): Desired[] {
   const { run, image, pods } = plan;
   const { name } = run.metadata;
@@ -66,7 +71,7 @@ function embedded(plan: RunPlan): Desired[] {
         selector: { matchLabels: labelsOf(run, 'all-in-one') },
         template: podTemplate({
           role: 'all-in-one', image: run.spec.image ?? image, surroundings: run.spec, wanted: roles.allInOne,
-          labels: podLabels(run, 'all-in-one'), recipeConfigMap: recipeConfigMapName(run), homeClaim: name,
+          labels: podLabels(run, 'all-in-one'), recipeConfigMap: recipeConfigMapName(run), keysSecret: gatewaySecretName(name), homeClaim: name,
         }),
       },
     },
@@ -92,6 +97,9 @@ function distributed(plan: RunPlan): Desired[] {
   ];
 }
 
+/** Who lets in, and who records who was let in. */
+const NEEDS_KEYS: readonly PodRole[] = ['gateway', 'worker', 'learner'];
+
 function deployment(plan: RunPlan, role: PodRole, wanted: RolePod | undefined, replicas: number): Desired {
   const { run, image } = plan;
   const asksScoring = role === 'learner' || role === 'distiller';
@@ -106,6 +114,7 @@ function deployment(plan: RunPlan, role: PodRole, wanted: RolePod | undefined, r
         role, image: run.spec.image ?? image, surroundings: run.spec, wanted, labels: podLabels(run, role),
         ...(asksScoring && { scoringAddress: `${serviceName(run, 'scoring')}:${PORTS.scoring}` }),
         ...(role === 'learner' && { recipeConfigMap: recipeConfigMapName(run) }),
+        ...(NEEDS_KEYS.includes(role) && { keysSecret: gatewaySecretName(run.metadata.name) }),
       }),
     },
   };

@@ -6,6 +6,7 @@ import { StemmaError } from '../../core/errors.js';
 import type { Logger } from '../../services/runtime/logger.js';
 import { guarded, kubeApi, type KubeApi } from './api.js';
 import { Applier } from './applier.js';
+import { GatewayKeys } from './gateway-key.js';
 import { serviceName } from './desired.js';
 import { runForLeader, type Leadership } from './lease.js';
 import { openMirror, type Mirror } from './mirror.js';
@@ -115,7 +116,7 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
   const owned = openOwned({ api, namespace, relistSeconds: timing.relistSeconds, onChange: (owner) => queue.add(owner), onTrouble }, ended.signal);
   const synced = Promise.all([runs.synced, teachers.synced, owned.synced]);
   const deps = {
-    api, applier, owned, image, gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
+    api, applier, owned, image, keys: new GatewayKeys(api), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
     gatewayAddress: options.gatewayAddress ?? inClusterAddress, recipePath: options.recipePath ?? (() => `${RECIPE_DIRECTORY}/recipe.yaml`),
     lookEveryMs: timing.lookEveryMs, now: () => Date.now(),
   };

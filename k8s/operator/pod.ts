@@ -11,6 +11,8 @@ const HOME = '/var/lib/stemma';
 const BLOBS = '/blobs';
 const SECRETS = '/etc/stemma/secrets';
 export const RECIPE_DIRECTORY = '/etc/stemma/recipe';
+/** In the Secret of the gateway's keys. */
+export const KEYS_FILE = 'keys.json';
 
 export type PodRole = 'gateway' | 'worker' | 'learner' | 'distiller' | 'rollout' | 'teacher-scoring' | 'all-in-one';
 
@@ -41,6 +43,8 @@ export interface PodSpec {
   readonly scoringAddress?: string;
   /** ConfigMap with recipe.yaml. */
   readonly recipeConfigMap?: string;
+  /** Secret with the gateway's keys. */
+  readonly keysSecret?: string;
   /** Claim that holds the home of an embedded run; others have a home that goes with the pod. */
   readonly homeClaim?: string;
 }
@@ -103,7 +107,7 @@ function resourcesOf({ role, surroundings, wanted }: PodSpec): object {
   return { requests: { ...requests, ...wanted?.resources?.requests }, ...(Object.keys(limits).length > 0 && { limits }) };
 }
 
-function environmentOf({ role, surroundings, scoringAddress, homeClaim }: PodSpec): object[] {
+function environmentOf({ role, surroundings, scoringAddress, keysSecret, homeClaim }: PodSpec): object[] {
   const { computes, ports } = NEEDS[role];
   const { log, blobs, temporal, threads, device } = surroundings;
   const settings: { readonly [name: string]: string | number | undefined } = {
@@ -115,6 +119,7 @@ function environmentOf({ role, surroundings, scoringAddress, homeClaim }: PodSpe
     STEMMA_BLOBS: homeClaim !== undefined ? undefined : blobs?.bucket ?? BLOBS,
     STEMMA_TEMPORAL_ADDRESS: role === 'teacher-scoring' ? undefined : temporal?.address,
     STEMMA_SCORING_ADDRESS: scoringAddress,
+    STEMMA_KEYS_FILE: keysSecret && `${SECRETS}/gateway/${KEYS_FILE}`,
     ...(log && kafkaSettings(log)),
   };
   return Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]));
@@ -132,9 +137,9 @@ function kafkaSettings({ brokers, tls, caSecret, sasl }: KafkaLog): { readonly [
 }
 
 /** The root file system is read-only: what is written goes to the home, to /tmp and to shared memory. */
-function volumesOf({ role, surroundings: { log, blobs }, recipeConfigMap, homeClaim }: PodSpec): Volume[] {
+function volumesOf({ role, surroundings: { log, blobs }, recipeConfigMap, keysSecret, homeClaim }: PodSpec): Volume[] {
   const secret = (name: string, from: SecretKey | undefined): Volume[] => (from === undefined ? [] : [{
-    name: `kafka-${name}`, mountPath: `${SECRETS}/${name}`, readOnly: true, source: { secret: { secretName: from.name, items: [{ key: from.key, path: from.key }], defaultMode: 0o440 } },
+    name: `secret-${name}`, mountPath: `${SECRETS}/${name}`, readOnly: true, source: { secret: { secretName: from.name, items: [{ key: from.key, path: from.key }], defaultMode: 0o440 } },
   }]);
   return [
     { name: 'home', mountPath: HOME, source: homeClaim === undefined ? { emptyDir: {} } : { persistentVolumeClaim: { claimName: homeClaim } } },
@@ -142,6 +147,7 @@ function volumesOf({ role, surroundings: { log, blobs }, recipeConfigMap, homeCl
     ...(NEEDS[role].computes ? [{ name: 'shared-memory', mountPath: '/dev/shm', source: { emptyDir: { medium: 'Memory', sizeLimit: '2Gi' } } }] : []),
     ...(blobs?.claim === undefined ? [] : [{ name: 'blobs', mountPath: BLOBS, source: { persistentVolumeClaim: { claimName: blobs.claim } } }]),
     ...(recipeConfigMap === undefined ? [] : [{ name: 'recipe', mountPath: RECIPE_DIRECTORY, readOnly: true, source: { configMap: { name: recipeConfigMap, defaultMode: 0o444 } } }]),
+    ...secret('gateway', keysSecret === undefined ? undefined : { name: keysSecret, key: KEYS_FILE }),
     ...secret('ca', log?.caSecret),
     ...secret('sasl', log?.sasl?.passwordSecret),
   ];

@@ -8,8 +8,9 @@ import { isRefusal, type KubeApi } from './api.js';
 import type { Applier } from './applier.js';
 import { transitions } from './conditions.js';
 import { desiredObjects, MANAGED_BY, recipeConfigMapName, type PodsWanted } from './desired.js';
-import { FINALIZER, isDrained, LOOK_EVERY_MS, remove, removeAll, setFinalizers } from './drain.js';
+import { drainedStatus, FINALIZER, hasStopped, LOOK_EVERY_MS, mustStop, remove, removeAll, setFinalizers } from './drain.js';
 import { recordTransition } from './events.js';
+import type { GatewayKeys } from './gateway-key.js';
 import { bakedInForce, withAmendment, type FrozenRecipe } from './overrides.js';
 import type { Owned } from './owned.js';
 import { resolveRecipe, type Resolution } from './recipe.js';
@@ -26,6 +27,7 @@ export interface ReconcileDeps {
   readonly applier: Applier;
   readonly owned: Owned;
   readonly gateways: RunGateways;
+  readonly keys: GatewayKeys;
   readonly teachers: () => Iterable<Teacher>;
   /** For runs that name none. */
   readonly image: string;
@@ -74,28 +76,38 @@ async function proceed(deps: ReconcileDeps, run: TrainingRun, resolution: Resolu
   return told ? LOOK_EVERY_MS : nextLook(deps, run, { contact, pods });
 }
 
+/** First the run stops, and that is written down, for its gateway goes with its objects; then they go, then the finalizer. */
 async function leave(deps: ReconcileDeps, run: TrainingRun): Promise<number | null> {
   const finalizers = run.metadata.finalizers ?? [];
   if (!finalizers.includes(FINALIZER)) return null;
-  if (run.status?.phase !== 'Deleting') await applyStatus(deps, run, { ...run.status, phase: 'Deleting', message: 'the run is asked to stop; then its objects go' });
-  if (!await isDrained(run, deps.gateways.at(deps.gatewayAddress(run)), deps.now())) return LOOK_EVERY_MS;
+  if (mustStop(run, deps.now())) {
+    if (run.status?.phase !== 'Deleting') await applyStatus(deps, run, { ...run.status, phase: 'Deleting', message: 'the run is asked to stop; then its objects go' });
+    if (!await hasStopped(run, await gatewayOf(deps, run))) return LOOK_EVERY_MS;
+    await applyStatus(deps, run, drainedStatus(run, deps.now()));
+    return LOOK_EVERY_MS;
+  }
   const owned = deps.owned.of(run);
   for (const object of owned.values()) deps.applier.forget(object);
-  if (!await removeAll(deps.api, owned.values())) return LOOK_EVERY_MS;
+  const hadKey = await deps.keys.remove(run);
+  if (!await removeAll(deps.api, owned.values()) || hadKey) return LOOK_EVERY_MS;
   deps.gateways.forget(deps.gatewayAddress(run));
   await setFinalizers(deps.api, run, finalizers.filter((finalizer) => finalizer !== FINALIZER));
   return null;
 }
 
+async function gatewayOf({ gateways, keys, gatewayAddress }: ReconcileDeps, run: TrainingRun): Promise<RunGateway> {
+  return gateways.at(gatewayAddress(run), await keys.token(run));
+}
+
 async function ask(deps: ReconcileDeps, run: TrainingRun, pods: PodsWanted): Promise<Contact> {
   if (hasEnded(run) || !pods.steering) return { kind: 'not-asked' };
-  const address = deps.gatewayAddress(run);
+  const gateway = await gatewayOf(deps, run);
   try {
-    const progress = await deps.gateways.at(address).progress(runIdOf(run));
+    const progress = await gateway.progress(runIdOf(run));
     return progress === null ? { kind: 'unknown-run' } : { kind: 'known', progress };
   } catch (error) {
     if (!(error instanceof StemmaError)) throw error;
-    return { kind: 'silent', message: `gateway ${address} does not answer (${error.code})` };
+    return { kind: 'silent', message: `gateway ${deps.gatewayAddress(run)} does not answer (${error.code})` };
   }
 }
 
@@ -123,7 +135,7 @@ interface Steering {
 /** `told`: the run was told something and has not been seen to follow yet. */
 async function steer(deps: ReconcileDeps, run: TrainingRun, { frozen, contact, inForce }: Steering): Promise<{ overrides: readonly AppliedOverride[]; refused?: string; told: boolean }> {
   if (contact.kind !== 'known' && contact.kind !== 'unknown-run') return { overrides: inForce, told: false };
-  const gateway = deps.gateways.at(deps.gatewayAddress(run));
+  const gateway = await gatewayOf(deps, run);
   let overrides = inForce;
   const orders = ordersFor(run, frozen, contact.kind === 'known' ? contact.progress : null, inForce);
   for (const order of orders) {
@@ -146,7 +158,7 @@ async function tell(deps: ReconcileDeps, run: TrainingRun, { gateway, order }: {
     return 1;
   }
   const amended = order.kind === 'amend' ? { stage: order.amendment.stage, path: order.amendment.setting, value: JSON.parse(order.amendment.valueJson) as unknown } : {};
-  return (await gateway.control({ run: id, updateId: updateIdOf(run, order), action: order.kind, by: 'kubernetes', ...amended })).effectiveStep;
+  return (await gateway.control({ run: id, updateId: updateIdOf(run, order), action: order.kind, ...amended })).effectiveStep;
 }
 
 async function patchStatus(deps: ReconcileDeps, run: TrainingRun, observed: Observed): Promise<void> {

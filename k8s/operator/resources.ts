@@ -40,6 +40,7 @@ const KINDS = {
   TrainingRun: ['stemma.dev/v1alpha1', 'trainingruns'],
   Teacher: ['stemma.dev/v1alpha1', 'teachers'],
   ConfigMap: ['v1', 'configmaps'],
+  Secret: ['v1', 'secrets'],
   Service: ['v1', 'services'],
   PersistentVolumeClaim: ['v1', 'persistentvolumeclaims'],
   Event: ['v1', 'events'],

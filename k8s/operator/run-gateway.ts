@@ -20,7 +20,7 @@ export interface RunGateway extends Pick<Controls, 'submit' | 'control'> {
 
 /** Connections to gateways, one an address, kept between looks. */
 export interface RunGateways {
-  at(address: string): RunGateway;
+  at(address: string, token: string): RunGateway;
   forget(address: string): void;
   close(): void;
 }
@@ -29,8 +29,8 @@ export interface RunGateways {
 export function guardedGateways(gateways: RunGateways, mayAct: () => boolean): RunGateways {
   return {
     ...gateways,
-    at(address) {
-      const gateway = gateways.at(address);
+    at(address, token) {
+      const gateway = gateways.at(address, token);
       const unlessLeading = (): Promise<never> => Promise.reject(notLeading());
       return {
         progress: (run) => gateway.progress(run),
@@ -43,24 +43,23 @@ export function guardedGateways(gateways: RunGateways, mayAct: () => boolean): R
 
 export function openRunGateways(): RunGateways {
   const open = new Map<string, ReturnType<typeof gatewayClient>>();
-  const client = (address: string): ReturnType<typeof gatewayClient> => {
-    const known = open.get(address) ?? gatewayClient(address);
-    open.set(address, known);
-    return known;
-  };
   return {
-    at: (address) => ({
-      submit: (request) => client(address).submit(request),
-      control: (fact) => client(address).control(fact),
-      async progress(run) {
-        try {
-          return JSON.parse(await client(address).progressJson(run)) as Progress;
-        } catch (error) {
-          if (error instanceof StemmaError && error.code === 'NOT_FOUND') return null;
-          throw error;
-        }
-      },
-    }),
+    at(address, token) {
+      const client = open.get(address) ?? gatewayClient(address, token);
+      open.set(address, client);
+      return {
+        submit: (request) => client.submit(request),
+        control: (fact) => client.control(fact),
+        async progress(run) {
+          try {
+            return JSON.parse(await client.progressJson(run)) as Progress;
+          } catch (error) {
+            if (error instanceof StemmaError && error.code === 'NOT_FOUND') return null;
+            throw error;
+          }
+        },
+      };
+    },
     forget(address) {
       void open.get(address)?.close();
       open.delete(address);

@@ -63,10 +63,14 @@ export function keysFileOrNew(file: string): KeysFile {
     return readKeysFile(file);
   } catch (error) {
     if (error instanceof StemmaError && error.code === 'NOT_FOUND' && (error.cause as NodeJS.ErrnoException).code === 'ENOENT') {
-      return { seal: randomBytes(32).toString('base64'), keys: [] };
+      return { seal: newSeal(), keys: [] };
     }
     throw error;
   }
+}
+
+export function newSeal(): string {
+  return randomBytes(32).toString('base64');
 }
 
 /** Replaced as a whole: a reader sees the old file or the new one. */

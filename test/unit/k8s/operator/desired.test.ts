@@ -129,6 +129,6 @@ describe('the objects of a run', () => {
     expect(Object.fromEntries(container.env.map(({ name, value }) => [name, value]))).toMatchObject({
       STEMMA_KAFKA_TLS: 'on', STEMMA_KAFKA_CA_FILE: '/etc/stemma/secrets/ca/ca.crt', STEMMA_KAFKA_SASL: 'plain', STEMMA_KAFKA_USER: 'stemma', STEMMA_KAFKA_PASSWORD_FILE: '/etc/stemma/secrets/sasl/password',
     });
-    expect(container.volumeMounts.filter(({ name }) => name.startsWith('kafka-')).every(({ readOnly }) => readOnly)).toBe(true);
+    expect(container.volumeMounts.filter(({ name }) => name.startsWith('secret-')).every(({ readOnly }) => readOnly)).toBe(true);
   });
 });
