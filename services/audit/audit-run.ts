@@ -12,11 +12,13 @@ export interface RunAudit {
   readonly findings: readonly Finding[];
   /** Checked. */
   readonly blobs: number;
+  /** Blobs that later ones have superseded, and that were collected (core/stage/superseded.ts). */
+  readonly retired: number;
 }
 
 /** `view` with its episodes. Without a manifest, what only the recipe can say is left out. */
 export async function auditRun(blobs: BlobStore, view: RunView, manifest: Manifest | null): Promise<RunAudit> {
-  const { checked, findings } = await auditBlobs(blobs, view, manifest);
+  const { checked, retired, findings } = await auditBlobs(blobs, view, manifest);
   const ofRecipe = manifest === null ? [] : [...modelFindings(view, manifest), ...hashFindings(view, manifest)];
-  return { findings: [...ledgerFindings(view), ...ofRecipe, ...findings], blobs: checked };
+  return { findings: [...ledgerFindings(view), ...ofRecipe, ...findings], blobs: checked, retired };
 }

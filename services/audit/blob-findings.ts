@@ -2,7 +2,9 @@
 import { StemmaError } from '../../core/errors.js';
 import { stageFinding, runFinding, type Finding, episodeFinding } from '../../core/projection/finding.js';
 import type { RunView } from '../../core/projection/run-view.js';
+import type { Payload } from '../../core/log/keys.js';
 import type { BlobStore } from '../../core/ports.js';
+import { isSuperseded, LEAST_RETENTION, type StageStanding } from '../../core/stage/superseded.js';
 import { Batch, ScoreTable, type Sample } from '../../proto/gen/stemma/v1/data.js';
 import { BlobRef, type BatchClosed } from '../../proto/gen/stemma/v1/events.js';
 import { sha256Hex } from '../runtime/canonical-json.js';
@@ -12,10 +14,14 @@ interface NamedBlob {
   readonly ref: BlobRef | undefined;
   readonly at: Omit<Finding, 'what'>;
   readonly name: string;
+  /** It may be gone: isSuperseded. */
+  readonly superseded?: boolean;
 }
 
 export interface BlobAudit {
   readonly checked: number;
+  /** Superseded, and gone. */
+  readonly retired: number;
   readonly findings: readonly Finding[];
 }
 
@@ -23,15 +29,17 @@ export interface BlobAudit {
 export async function auditBlobs(blobs: BlobStore, view: RunView, manifest: Manifest | null): Promise<BlobAudit> {
   const findings: Finding[] = [];
   const named = firstNames([...runBlobs(view), ...manifestBlobs(manifest), ...stageBlobs(view), ...scoreBlobs(view)]);
-  for (const { ref, at, name } of named) {
+  let retired = 0;
+  for (const { ref, at, name, superseded } of named) {
     const content = await contentOf(blobs, ref);
-    if (content instanceof StemmaError) findings.push({ ...at, what: `${name}: ${content.message}` });
+    if (superseded && content instanceof StemmaError && content.code === 'NOT_FOUND') retired += 1;
+    else if (content instanceof StemmaError) findings.push({ ...at, what: `${name}: ${content.message}` });
   }
   const tableOf = tables(blobs);
   for (const [stage, { closed }] of view.stages) {
     for (const batch of closed) findings.push(...(await batchFindings({ blobs, view, tableOf }, stage, batch)));
   }
-  return { checked: named.length, findings };
+  return { checked: named.length - retired, retired, findings };
 }
 
 /** Only what a StemmaError says is a finding. */
@@ -58,14 +66,23 @@ function runBlobs({ run }: RunView): NamedBlob[] {
   ];
 }
 
-function stageBlobs({ stages }: RunView): NamedBlob[] {
+function stageBlobs({ run, stages }: RunView): NamedBlob[] {
   return [...stages].flatMap(([stage, facts]) => {
+    const standing: StageStanding = {
+      finished: run.stages.get(stage)?.result !== undefined, committed: facts.committed.length, snapshots: new Set(facts.snapshots.map(({ step }) => step)),
+      shared: run.forked?.stage === stage ? run.forked.step : 0,
+    };
+    const superseded = (fact: Payload): boolean => isSuperseded(fact, standing, LEAST_RETENTION);
     const at = (event: string): NamedBlob['at'] => ({ stream: `stage ${stage}`, event });
     return [
       ...facts.datasets.map(({ dataset, blob }) => ({ ref: blob, at: at(`datasetSealed ${dataset}`), name: `dataset ${dataset} of ${stage}` })),
       ...facts.closed.map(({ step, batch }) => ({ ref: batch, at: at(`batchClosed ${step}`), name: `the batch of step ${step} of ${stage}` })),
-      ...facts.snapshots.map(({ step, snapshot }) => ({ ref: snapshot, at: at(`snapshotTaken ${step}`), name: `the snapshot of step ${step} of ${stage}` })),
-      ...facts.published.map(({ step, weights }) => ({ ref: weights, at: at(`policyPublished ${step}`), name: `the weights published at step ${step} of ${stage}` })),
+      ...facts.snapshots.map((value) => ({
+        ref: value.snapshot, at: at(`snapshotTaken ${value.step}`), name: `the snapshot of step ${value.step} of ${stage}`, superseded: superseded({ $case: 'snapshotTaken', value }),
+      })),
+      ...facts.published.map((value) => ({
+        ref: value.weights, at: at(`policyPublished ${value.step}`), name: `the weights published at step ${value.step} of ${stage}`, superseded: superseded({ $case: 'policyPublished', value }),
+      })),
     ];
   });
 }

@@ -5,6 +5,7 @@
  */
 import { StemmaError } from '../../core/errors.js';
 import type { BlobStore, BlobSweep, RunLogs, StoredCopy } from '../../core/ports.js';
+import { LEAST_RETENTION, type Retention } from '../../core/stage/superseded.js';
 import { reachedBlobs } from './reachable.js';
 
 export interface Amount {
@@ -20,6 +21,9 @@ export interface CollectionPlan {
   readonly missing: number;
   /** Not reached, but too young to go. */
   readonly young: Amount;
+  /** Of weights and snapshots that later ones have superseded: what stays all the same, and which would go or go now. */
+  readonly supersededStay: Amount;
+  readonly superseded: ReadonlySet<string>;
   readonly toGo: readonly StoredCopy[];
   readonly beforeMs: number;
 }
@@ -33,18 +37,21 @@ export interface CollectionInput {
   readonly beforeMs: number;
   /** Collect although a run that these logs do not know has its manifest here. */
   readonly unknownRuns: boolean;
+  /** Collect what later weights and snapshots have superseded, but for what this keeps; null: keep all of it. */
+  readonly retention: Retention | null;
 }
 
 /** No manifest is larger: it holds a recipe and references. */
 const MANIFEST_MAX_BYTES = 1024 * 1024;
 
 /** Changes nothing. */
-export async function planCollection({ logs, blobs, sweep, beforeMs, unknownRuns }: CollectionInput): Promise<CollectionPlan> {
+export async function planCollection({ logs, blobs, sweep, beforeMs, unknownRuns, retention }: CollectionInput): Promise<CollectionPlan> {
   const copies: StoredCopy[] = [];
   for await (const copy of sweep.list()) copies.push(copy);
   // After the list: what is put or named meanwhile is reached, or not listed, or younger when it comes to removing it.
-  const { runs, namedBy } = await reachedBlobs(logs, blobs);
+  const { runs, namedBy, superseded } = await reachedBlobs(logs, blobs, retention ?? LEAST_RETENTION);
   const stays = ({ kind, sha256 }: StoredCopy): boolean => kind === 'blob' && namedBy.has(sha256);
+  const isSpared = ({ kind, sha256 }: StoredCopy): boolean => kind === 'blob' && superseded.has(sha256) && (retention === null || superseded.get(sha256) === true);
   const reached = new Map<string, Amount>();
   const stored = new Set<string>();
   for (const copy of copies.filter(stays)) {
@@ -55,12 +62,13 @@ export async function planCollection({ logs, blobs, sweep, beforeMs, unknownRuns
   const missing = new Set([...namedBy.keys()].filter((sha256) => !stored.has(sha256)));
   // What a live run has put and named since the list is not missing.
   if (missing.size > 0) for await (const { sha256 } of sweep.list()) missing.delete(sha256);
-  const unreached = copies.filter((copy) => !stays(copy));
+  const unreached = copies.filter((copy) => !stays(copy) && !isSpared(copy));
   const toGo = unreached.filter(({ putAtMs }) => putAtMs < beforeMs);
   if (!unknownRuns) await refuseUnknownRuns(blobs, toGo);
   return {
     runs, reached, missing: missing.size,
     young: amountOf(unreached.filter(({ putAtMs }) => putAtMs >= beforeMs)), toGo, beforeMs,
+    supersededStay: amountOf(copies.filter(isSpared)), superseded: new Set(superseded.keys()),
   };
 }
 

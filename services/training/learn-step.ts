@@ -127,8 +127,10 @@ export async function policyOf(deps: TrainingDeps, session: StageSession, state:
 
 async function publish(deps: TrainingDeps, session: StageSession, { step, weightsHash }: TrainerState): Promise<BlobRef> {
   const known = session.stage.state.published.find((p) => p.step === step)?.weights;
-  if (known) return known;
+  if (known && await deps.blobs.has(known)) return known;
   const weights = await deps.metrics.timed(session.recipe.kind, 'publish', () => deps.trainer.publishWeights(weightsHash));
+  // Collected since, as a fork may find what it shares: the same bytes, and said already.
+  if (known) return weights;
   await session.stage.record({ $case: 'policyPublished', value: { step, weightsHash, weights } });
   return weights;
 }

@@ -1,12 +1,14 @@
 /** A fork shares its parent's history and goes its own way; a fork that changes nothing ends where its parent ended. */
+import { readdirSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { standing, type Standing } from '../support/stage-watch.js';
 
 const PARENT = 'micro-s11-1';
-const SAME = `${PARENT}-f1`;
-const OTHER = `${PARENT}-f2`;
+const OTHER = `${PARENT}-f1`;
+const SAME = `${PARENT}-f2`;
 const home = newHome();
 
 const weightsOf = ({ code, stdout, stderr }: QuickstartResult): string => {
@@ -22,11 +24,17 @@ const said = async (...args: string[]): Promise<string> => {
 let parent: string;
 let same: string;
 let other: string;
+/** Between the forks: the second finds no snapshot of what it shares. */
+let collected: string;
 
 beforeAll(async () => {
   parent = weightsOf(await startQuickstart(home, ['--recipe', 'micro', '--seed', '11', '--json']).ended);
-  same = weightsOf(await cli(home, ['fork', PARENT, '--at', '1', '--stage', 'instruction-rl2', '--json']));
   other = weightsOf(await cli(home, ['fork', PARENT, '--at', '1', '--set', 'distill.topK=8', '--json']));
+  for (const file of readdirSync(join(home, 'blobs'), { recursive: true, withFileTypes: true })) {
+    if (file.isFile()) utimesSync(join(file.parentPath, file.name), 0, 0);
+  }
+  collected = await said('gc', '--superseded');
+  same = weightsOf(await cli(home, ['fork', PARENT, '--at', '1', '--stage', 'instruction-rl2', '--json']));
 }, 300_000);
 
 describe('stemma fork', () => {
@@ -42,6 +50,15 @@ describe('stemma fork', () => {
     expect(ours.stage.committed[1]).not.toMatchObject({ stateHash: theirs.stage.committed[1]?.stateHash });
     expect(ours.run.forked).toMatchObject({ parentRun: PARENT, stage: 'distill', step: 1, stateHash: theirs.stage.committed[0]?.stateHash });
     expect([...ours.run.stages.keys()]).toEqual([...theirs.run.stages.keys()]);
+  });
+
+  it('finds what it shares also where superseded weights and snapshots were collected', async () => {
+    const [, count = '0'] = /^goes +(\d+) blobs of .*, superseded by later steps$/m.exec(collected) ?? [];
+    expect(Number(count)).toBeGreaterThan(10);
+    expect(collected).not.toContain('reached by nothing');
+    expect(await said('verify', PARENT)).toMatch(/^CLEAN: .* blobs checked, \d+ superseded ones collected$/m);
+    expect(await said('gc', '--dry-run')).not.toContain('missing');
+    expect(await said('lineage', parent, '--run', PARENT)).toContain(`run ${PARENT}`);
   });
 
   it.each([PARENT, SAME, OTHER])('%s is audited and replayed from its own log', async (run) => {

@@ -16,9 +16,9 @@ export function verifyCommand(deps: CliDeps): Command {
 
 async function verify(deps: CliDeps, stores: Stores, run: string): Promise<void> {
   const { view, manifest } = await readRun(stores, run, 'episodes');
-  const { findings, blobs } = await auditRun(stores.blobs, view, manifest);
+  const { findings, blobs, retired } = await auditRun(stores.blobs, view, manifest);
   for (const finding of findings) deps.terminal.print(findingLine(finding));
-  deps.terminal.print(`${findings.length === 0 ? 'CLEAN' : `${findings.length} violations`}: ${view.requests.size} episodes, ${blobs} blobs checked`);
+  deps.terminal.print(`${findings.length === 0 ? 'CLEAN' : `${findings.length} violations`}: ${view.requests.size} episodes, ${blobs} blobs checked${retired === 0 ? '' : `, ${retired} superseded ones collected`}`);
   if (findings.length > 0) throw new Exit(1);
 }
 

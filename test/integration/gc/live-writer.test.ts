@@ -77,7 +77,7 @@ function liveWriter(newPlace: (home: string) => Promise<Place>): void {
     const sweep = await openSweep(at.place);
     const reader = await openEmbeddedLogs(join(home, 'log'));
     try {
-      await collect(sweep, await planCollection({ logs: [reader], blobs, sweep, beforeMs: Date.now() - DAY_MS, unknownRuns: false }));
+      await collect(sweep, await planCollection({ logs: [reader], blobs, sweep, beforeMs: Date.now() - DAY_MS, unknownRuns: false, retention: null }));
     } finally {
       await reader.close();
       await sweep.close();

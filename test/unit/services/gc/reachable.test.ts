@@ -10,17 +10,23 @@ describe.each(committedRunNames())('the blobs that the committed run %s reaches'
   const reached = (events: StoredEvent[]) => reachedBlobs([memoryLogs(runViewOf(committed.events()).run.created!.run, events)], committed.blobs);
   const kinds = (namedBy: ReadonlyMap<string, string>): Set<string> => new Set(namedBy.values());
 
-  it('are all that it was committed with, and the weights and snapshots that it was not', async () => {
-    const { runs, namedBy } = await reached(committed.events());
+  it('are all that it was committed with, the weights that its stages start from and end in; its snapshots are superseded', async () => {
+    const { runs, namedBy, superseded } = await reached(committed.events());
     expect(runs).toBe(1);
     expect([...committed.blobs.contents.keys()].filter((sha256) => !namedBy.has(sha256))).toEqual([]);
     const view = runViewOf(committed.events());
     const stages = [...view.stages.values()];
-    const others = [...stages.flatMap(({ snapshots }) => snapshots.map(({ snapshot }) => snapshot)), ...stages.flatMap(({ published }) => published.map(({ weights }) => weights)),
-      ...[...view.run.stages.values()].flatMap(({ started, result }) => [started.parent?.weights, result?.weights])];
-    expect(others.length).toBeGreaterThan(0);
-    for (const ref of others) expect(namedBy.has(ref?.sha256 ?? '')).toBe(true);
-    expect(kinds(namedBy)).toEqual(new Set([...kinds(namedBy), 'runCreated', 'manifest', 'batchClosed', 'snapshotTaken', 'batch']));
+    const ends = [...view.run.stages.values()].flatMap(({ started, result }) => [started.parent?.weights, result?.weights]);
+    const steps = [...stages.flatMap(({ snapshots }) => snapshots.map(({ snapshot }) => snapshot)), ...stages.flatMap(({ published }) => published.map(({ weights }) => weights))];
+    for (const ref of ends) expect([namedBy.has(ref?.sha256 ?? ''), superseded.has(ref?.sha256 ?? '')]).toEqual([true, false]);
+    for (const ref of steps) expect([namedBy, superseded].filter((names) => names.has(ref?.sha256 ?? ''))).toHaveLength(1);
+    expect(superseded.size).toBeGreaterThan(0);
+    expect(kinds(namedBy)).toEqual(new Set([...kinds(namedBy), 'runCreated', 'manifest', 'batchClosed', 'batch']));
+  });
+
+  it('are its snapshots too while the stage that took them is not finished', async () => {
+    const { namedBy } = await reached(committed.events().filter(({ event }) => event.payload?.$case !== 'stageFinished'));
+    expect(kinds(namedBy)).toContain('snapshotTaken');
   });
 
   it('are the score tables too where only a batch names them', async () => {
@@ -32,10 +38,10 @@ describe.each(committedRunNames())('the blobs that the committed run %s reaches'
 
   it('count what a lost claim recorded', async () => {
     const events = committed.events();
-    const snapshot = events.find(({ event }) => event.payload?.$case === 'snapshotTaken');
-    if (snapshot?.event.payload?.$case !== 'snapshotTaken') throw new Error('no snapshot');
-    const zombie = { ...snapshot.event, id: 'zombie', claim: 'lost', seq: 1, payload: { $case: 'snapshotTaken' as const, value: { ...snapshot.event.payload.value, snapshot: { sha256: 'a'.repeat(64), length: 1n } } } };
-    expect((await reached([...events, { position: 0, event: zombie }])).namedBy.get('a'.repeat(64))).toBe('snapshotTaken');
+    const closed = events.find(({ event }) => event.payload?.$case === 'datasetSealed');
+    if (closed?.event.payload?.$case !== 'datasetSealed') throw new Error('no dataset');
+    const zombie = { ...closed.event, id: 'zombie', claim: 'lost', seq: 1, payload: { $case: 'datasetSealed' as const, value: { ...closed.event.payload.value, blob: { sha256: 'a'.repeat(64), length: 1n } } } };
+    expect((await reached([...events, { position: 0, event: zombie }])).namedBy.get('a'.repeat(64))).toBe('datasetSealed');
   });
 
   it('are unknown where a batch or the manifest cannot be read', async () => {
