@@ -4,7 +4,9 @@
 //     --faults 10          so many faults a trial (3)
 //     --at-once 2          so many trials at once (1)
 //     --platform NAME      only all-in-one, or only distributed
+//     --only TEXT          only faults whose "role kind" contains it, e.g. --only "broker kill"
 //     --append             to the results of the call before
+//     --keep               leaves the trials' homes under the temporary folder, to look into
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,12 +18,15 @@ const RESULTS = join(ROOT, '.stemma', 'test', 'faults.jsonl');
 
 const VARIABLES = {
   seeds: 'STEMMA_TEST_FAULT_SEEDS', 'first-seed': 'STEMMA_TEST_FIRST_SEED', faults: 'STEMMA_TEST_FAULTS_A_TRIAL', 'at-once': 'STEMMA_TEST_FAULTS_AT_ONCE', platform: 'STEMMA_TEST_FAULT_PLATFORM',
+  only: 'STEMMA_TEST_FAULT_ONLY',
 };
 const { values, positionals } = parseArgs({
-  options: { seeds: { type: 'string' }, 'first-seed': { type: 'string' }, faults: { type: 'string' }, 'at-once': { type: 'string' }, platform: { type: 'string' }, append: { type: 'boolean', default: false } },
+  options: { seeds: { type: 'string' }, 'first-seed': { type: 'string' }, faults: { type: 'string' }, 'at-once': { type: 'string' }, platform: { type: 'string' },
+    only: { type: 'string' }, append: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
-const { append, platform, ...numbers } = values;
+const { append, keep, platform, only, ...numbers } = values;
 if (platform !== undefined && !['all-in-one', 'distributed'].includes(platform)) {
   process.stderr.write(`--platform ${platform}: expected all-in-one or distributed\n`);
   process.exit(1);
@@ -39,11 +44,11 @@ const given = Object.entries(VARIABLES).flatMap(([name, variable]) => {
   return value === undefined ? [] : [[name, variable, value]];
 });
 const { status } = spawnSync(process.execPath, [join(ROOT, 'deploy', 'run-tests.mjs'), 'faults', ...filters], {
-  cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...Object.fromEntries(given.map(([, variable, value]) => [variable, value])) },
+  cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...(keep && { STEMMA_TEST_KEEP: '1' }), ...Object.fromEntries(given.map(([, variable, value]) => [variable, value])) },
 });
 const trials = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [];
-if (values.seeds !== undefined && trials.length > 0) {
-  writeFileSync(join(ROOT, 'docs', 'faults.md'), faultsPage(trials, `npm run test:faults -- ${given.map(([name, , value]) => `--${name} ${value}`).join(' ')}`));
+if (values.seeds !== undefined && only === undefined && trials.length > 0) {
+  writeFileSync(join(ROOT, 'docs', 'faults.md'), faultsPage(trials, `npm run test:faults -- ${given.map(([name, , value]) => `--${name} ${String(value).includes(' ') ? `"${value}"` : value}`).join(' ')}`));
 }
 console.log(verdictLine(trials));
 process.exit(status ?? 1);

@@ -11,7 +11,7 @@ const OPTIONS: ActivityOptions = {
   heartbeatTimeout: '5 seconds',
   startToCloseTimeout: '15 minutes',
   // Unlimited attempts: a stage that waits for a service is visible as a pending activity with its last error.
-  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '3 seconds' },
 };
 
 /** After these a shard gives up and its stage advances, which restores what is missing and plans again. */

@@ -2,7 +2,7 @@
 
 /** @typedef {{ role: string, kind: string, after: string, proof: string, recoverySeconds: number | null }} Fault */
 /** @typedef {{ lost: string[], duplicated: string[], mislabelled: string[], ledger: string[], replay: string, weights: string, repeatedTurns: number[] }} Verdict */
-/** One line of the results; `unknown` says why a trial has no verdict, `unclean` what else a verdict found. @typedef {{ platform: string, seed: number, faults: Fault[], verdict?: Verdict, unknown?: string, unclean?: string[] }} Trial */
+/** One line of the results; `unknown` says why a trial has no verdict, `unclean` what else a verdict found. @typedef {{ platform: string, seed: number, faults: Fault[], verdict?: Verdict, unknown?: string, unclean?: string[], planned?: { role: string, kind: string }[] }} Trial */
 /** @typedef {{ platform: string, role: string, kind: string, times: number, trials: Set<Trial>, seconds: number[], repeated: number }} Row */
 
 /** @param {readonly Trial[]} trials */
@@ -46,6 +46,14 @@ function rows(trials) {
   return [...byName.values()].sort((a, b) => a.platform.localeCompare(b.platform) || a.role.localeCompare(b.role) || a.kind.localeCompare(b.kind));
 }
 
+/** Faults that were drawn and never came: the runs were over, or have no verdict. @param {readonly Trial[]} trials @returns {string[]} */
+export function notMet(trials) {
+  const named = (/** @type {string} */ platform, /** @type {{ role: string, kind: string }} */ { role, kind }) => `${platform} ${role} ${kind}`;
+  const met = new Set(trials.filter(({ verdict }) => verdict !== undefined).flatMap(({ platform, faults }) => faults.map((fault) => named(platform, fault))));
+  const planned = trials.flatMap(({ platform, planned: drawn = [] }) => drawn.map((fault) => named(platform, fault)));
+  return [...new Set(planned)].filter((name) => !met.has(name)).sort();
+}
+
 /** @param {readonly number[]} values @returns {number} */
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -59,6 +67,7 @@ function seconds(values) {
 
 /** @param {readonly Trial[]} trials @param {string} command @returns {string} the page */
 export function faultsPage(trials, command) {
+  const missing = notMet(trials);
   const body = rows(trials.filter(({ verdict }) => verdict !== undefined)).map((row) => {
     const sum = (/** @type {'lost' | 'duplicated' | 'mislabelled'} */ what) => [...row.trials].reduce((n, { verdict }) => n + (verdict?.[what].length ?? 0), 0);
     return `| ${[row.platform, row.role, row.kind, row.times, row.trials.size, sum('lost'), sum('duplicated'), sum('mislabelled'), ...seconds(row.seconds), row.repeated].join(' | ')} |`;
@@ -72,6 +81,8 @@ Written by \`${command}\`.
 |---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|
 ${body.join('\n')}
 
+${missing.length === 0 ? 'Every fault that was drawn was met at least once.' : `Drawn and not met, since the run was over: ${missing.join(', ')}.`}
+
 ${verdictLine(trials)}
 ${trials.flatMap(({ platform, seed, unknown, unclean = [] }) => [...(unknown === undefined ? [] : [unknown]), ...unclean].map((what) => `\n- ${platform}, seed ${seed}: ${what.split('\n')[0]}`)).join('')}`.trimEnd().concat('\n');
 }
@@ -80,7 +91,8 @@ const INTRODUCTION = `# Faults
 
 What is broken on purpose, and what an oracle outside the system then finds. \`npm test\` runs a short cut; all of it:
 
-    npm run test:faults -- --seeds 20 --first-seed 1
+    npm run test:faults -- --platform all-in-one --seeds 7 --first-seed 1 --faults 12
+    npm run test:faults -- --append --platform distributed --seeds 16 --first-seed 1 --faults 10
 
 A seed draws, from the facts of an undisturbed run, which fault strikes which role after which fact; never after a time. Each fault is
 verified from outside (process gone, state T in /proc, the shim's or the proxy's counters) or the trial fails. The run then has to finish, and is judged:
@@ -95,12 +107,18 @@ name at its directory's last fsync; after the kill the files return to that. Ful
 wall clock come from the same shim. Not modelled: writes that reach the disk without fsync, torn sectors, mapped writes, renamed directories, Temporal's own database (it holds no fact).
 
 **Distributed mode** is \`up --distributed\` with two rollout workers over a broker of its own: each service, each sidecar, Temporal, the broker and the launcher is struck, and the network before Temporal, the broker,
-teacher scoring and sidecars. The broker is one node and promises survival of process death only: there a power cut takes what was not synced of the blobs, while the broker's disk stays. Both platforms strike at facts of
+teacher scoring and sidecars. A *network loss* takes all connections of one rollout worker at once — Temporal, broker, sidecar — past the heartbeat time-out and until others have gone on with
+its episodes; then it is back and sends what nobody had answered. The broker is one node and promises survival of process death only: there a power cut takes what was not synced of the blobs, while the broker's disk stays. Both platforms strike at facts of
 one undisturbed run in one process, and must end in its weights.
 
 **Delivery.** Tasks delivered twice at once; every event that is read delivered twice; every append sent again, after later ones.
 
-**Recovery** is counted from the end of the cause to the next new fact in the log; where the sidecar had to start, from when it was ready. **Turns repeated**: of one episode, after one fault.
+**Trials** run a micro recipe with more steps (\`test/faults/harness/recipes.ts\`): micro itself is over within the first fault that stops nobody. Pairs of role and fault are walked through in strides, so that
+consecutive seeds meet each and no trial strikes one role only; what was drawn and not met is named below the table. \`--only "broker kill"\` draws only such pairs, \`--keep\` leaves the trials' homes to look into.
+
+**Recovery** is counted from the end of the cause to the next new fact in the log; where the sidecar had to start, from when it was ready. What it is made of: a process's start; up to five seconds until missing
+heartbeats are noticed; a second for a lone broker's old session; at most three seconds between Temporal's retries. **Turns repeated**: of one episode, after one fault. One is the turn that was in flight: whoever samples a
+turn after an episode's first reads back its claim before.
 
 The checker itself is tested: claims ignored, dedupe off and acknowledgement before fsync are each caught (\`test/faults/broken.test.ts\`).
 

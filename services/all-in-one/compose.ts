@@ -10,6 +10,7 @@ import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
 import type { Keyring } from '../runtime/access/keyring.js';
 import type { Config } from '../runtime/config.js';
+import { logCheck, type HealthCheck } from '../runtime/health.js';
 import type { Logger } from '../runtime/logger.js';
 import { openLogs } from '../runtime/open-logs.js';
 import type { RunContexts } from '../runtime/run-context.js';
@@ -34,6 +35,7 @@ export interface Services {
   readonly contexts: RunContexts;
   readonly keyring: Keyring;
   readonly sidecar: SidecarProcess;
+  readonly checks: readonly HealthCheck[];
   close(): Promise<void>;
 }
 
@@ -50,12 +52,13 @@ export async function composeServices(options: ComposeOptions): Promise<Services
   const logs = await openLogs(config, options.logger);
   const base = await openServiceBase({ ...options, logs, service: 'all-in-one' });
   const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
-  const endSidecarMetrics = registerSidecarMetrics(options.registry, sidecar.address);
+  const sidecarWatch = registerSidecarMetrics(options.registry, sidecar.address);
   const scoring = await openTeacherScoring(base, sidecar.address, { host: '127.0.0.1', port: 0 });
   const training = openTraining(base, { sidecarAddress: sidecar.address, scoringAddress: scoring.address, samplers: 'beside-trainer' });
   const rollout = openRollout(base, sidecar.address);
   const { deps } = training;
   return {
+    checks: [logCheck(logs), { name: 'sidecar', ask: sidecarWatch.answers }],
     sidecar, logs: base.logs, blobs: base.blobs, contexts: base.contexts, keyring: base.keyring, trainer: deps.trainer,
     activities: {
       worker: createRunActivities({ ...base, stopwatch: deps.stopwatch }),
@@ -65,7 +68,7 @@ export async function composeServices(options: ComposeOptions): Promise<Services
     },
     async close() {
       for (const part of [training, scoring, rollout]) await part.close();
-      endSidecarMetrics();
+      sidecarWatch.close();
       await sidecar.stop();
       await logs.close();
     },

@@ -1,16 +1,19 @@
 /** One machine: Temporal, the sidecar and all services under one process, the single writer of the embedded log. */
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import type { Registry } from 'prom-client';
 import { openGateway } from '../gateway/open-gateway.js';
 import { temporalControl } from '../gateway/temporal-control.js';
+import type { StemmaError } from '../../core/errors.js';
 import type { Platform, PlatformOptions } from '../cli/platform.js';
 import { createClosers, type Closers } from '../runtime/closers.js';
 import { openDoor } from '../runtime/door-file.js';
 import { takeHome } from '../runtime/home-lock.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import { ensureLocalKey, userName } from '../runtime/access/local-key.js';
-import { createRegistry, serveMetrics } from '../runtime/metrics.js';
+import { serveObserved } from '../runtime/observed.js';
 import { settleAll } from '../runtime/settle-all.js';
+import { sidecarEnded } from '../runtime/sidecar-process.js';
 import { startTemporal, type TemporalProcess } from '../runtime/temporal-process.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
@@ -28,24 +31,24 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   closers.add(() => lock.release());
   try {
     ensureLocalKey(config);
-    const registry = createRegistry({ processFigures: true });
+    const { registry, health, metrics } = await serveObserved(config);
+    closers.add(() => metrics.close());
     const [services, temporal] = await startChildren(options, { registry, closers });
     if (options.onlyRun !== undefined) await assertSameMachine(services, options.onlyRun);
     const views = createRunViews(services.logs, logger);
     closers.add(() => views.close());
     registerLearningMetrics(registry, () => views.current());
-    const metrics = await serveMetrics({ registry, host: config.listenHost, port: config.ports.metrics });
-    closers.add(() => metrics.close());
+    const failed = failure(options, closers);
+    void services.sidecar.exited.then((exit) => failed(sidecarEnded(exit)));
     onStart('workers');
     const trouble = watchTrouble(options);
     closers.add(() => trouble.close());
     const workers = await startWorkers({
       registry, address: temporal.address, namespace: temporal.namespace, activities: { ...services.activities, worker: followedRuns(services.activities.worker, views) },
-      onLog: (level, message, fields) => logger.debug({ ...fields, level }, message),
-      ...trouble,
-      onFailure: (error) => logger.error({ err: error }, 'a worker ended'),
+      onLog: (level, message, fields) => logger.debug({ ...fields, level }, message), ...trouble, onFailure: failed,
     });
     closers.add(() => workers.stop());
+    for (const check of [...services.checks, ...workers.checks]) health.add(check);
     const connection = await Connection.connect({ address: temporal.address });
     closers.add(() => connection.close());
     const client = new Client({ connection, namespace: temporal.namespace });
@@ -57,6 +60,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.add(() => keeper.stop());
     await keeper.first;
     closers.add(await openDoor(config.home, { gateway: gateway.address, http: gateway.url, log: config.log }));
+    health.started();
     return {
       logs: services.logs, blobs: services.blobs, close: closers.close,
       submit: (request) => steering.submit(request, who), control: (request) => steering.control(request, who),
@@ -69,8 +73,19 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
   }
 }
 
+/** What to do when the services cannot go on: nothing where they are being closed. */
+function failure({ logger, onFailure }: PlatformOptions, closers: Closers): (error: StemmaError) => void {
+  let closing = false;
+  closers.add(() => { closing = true; });
+  return (error) => {
+    if (closing) return;
+    logger.error({ err: error }, 'the services cannot go on');
+    onFailure?.(error);
+  };
+}
+
 interface Starting {
-  readonly registry: ReturnType<typeof createRegistry>;
+  readonly registry: Registry;
   readonly closers: Closers;
 }
 

@@ -10,7 +10,7 @@ import { StemmaError } from '../../core/errors.js';
 import type { PlatformOptions } from '../cli/platform.js';
 import type { AttemptWatcher } from '../worker/heartbeat.js';
 
-/** Of one activity, 0.2 s to 5 s apart: a quarter of a minute. */
+/** Of one activity, 0.2 s to 3 s apart: twelve seconds. */
 const TRIES = 8;
 /** Temporal cannot count tries on a full disk of its own, so the disk is looked at too. */
 const LOOK_EVERY_MS = 2000;

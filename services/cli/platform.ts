@@ -77,6 +77,8 @@ export interface PlatformOptions {
   readonly onTrouble?: (message: string) => void;
   /** Nobody mended it in time: close the platform. The run stays unfinished and can be gone on with. */
   readonly onGivenUp?: (error: StemmaError) => void;
+  /** The sidecar or a worker ended for good: close the platform and start anew. Nothing is lost. */
+  readonly onFailure?: (error: StemmaError) => void;
   /** Only this run is worked on: other unfinished runs stay as they are, for `up` or their own command. Absent: all of them. */
   readonly onlyRun?: string;
 }
@@ -112,6 +114,8 @@ export interface ClusterPart {
   pid(): number;
   /** Called each time it is ready again after it had died. */
   onRestart(listener: () => void): void;
+  /** http://…/metrics of a service; /healthz and /readyz are beside it. */
+  readonly metrics?: string;
 }
 
 /** The ways in. Each rejects with a StemmaError that says what to do. */

@@ -49,7 +49,7 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
       ? `Run ${choice.run}: recipe ${request.recipe.name}, seed ${request.seed}.`
       : `Going on with run ${choice.run} from where it was: ${whereItStands(choice.resumed)}.`);
     const givenUp = new AbortController();
-    const platform = await openPlatform(deps, { config, onlyRun: choice.run, onGivenUp: (error) => givenUp.abort(error) });
+    const platform = await openPlatform(deps, { config, onlyRun: choice.run, onGivenUp: (error) => givenUp.abort(error), onFailure: (error) => givenUp.abort(error) });
     try {
       return await drive(deps, { config, platform, request, run: choice.run, signal: AbortSignal.any([stopAsked, givenUp.signal]) });
     } finally {
@@ -58,7 +58,7 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
   }, saysSo);
 }
 
-type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'onGivenUp'>;
+type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'onGivenUp' | 'onFailure'>;
 
 async function openPlatform(deps: CliDeps, opening: Opening): Promise<Platform> {
   const { config } = opening;

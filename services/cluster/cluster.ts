@@ -13,6 +13,7 @@ import { openDoor } from '../runtime/door-file.js';
 import { freePort } from '../runtime/free-port.js';
 import { takeHome } from '../runtime/home-lock.js';
 import { startKafka, type KafkaProcess } from '../runtime/kafka-process.js';
+import { serveObserved } from '../runtime/observed.js';
 import { settleAll } from '../runtime/settle-all.js';
 import { startTemporal } from '../runtime/temporal-process.js';
 import { startRoleProcess } from './role-process.js';
@@ -40,12 +41,16 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     const shared = await sharedConfig({ ...config, log }, temporal.address);
     const names = roleNames(options.rollouts);
     onStart(`${names.length} services`);
+    const { health, metrics } = await serveObserved(config);
+    closers.add(() => metrics.close());
     const roles = await startRoles(options, shared, names, closers);
+    for (const role of roles) health.add({ name: role.name, ask: () => assertReady(role.metrics) });
+    health.started();
     const http = `http://${config.listenHost}:${shared.ports.http}`;
     closers.add(await openDoor(config.home, { gateway: shared.addresses.gateway, http, log: shared.log }));
     const controls = gatewayClient(shared.addresses.gateway, readToken(config));
     closers.add(() => controls.close());
-    const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: roles.map(({ metrics }) => metrics).join(' '), gateway: shared.addresses.gateway, http };
+    const addresses: Addresses = { temporalUi: temporal.uiUrl, metrics: [metrics.url, ...roles.map((role) => role.metrics)].join(' '), gateway: shared.addresses.gateway, http };
     const parts: ClusterPart[] = [
       { name: 'temporal', pid: () => temporal.pid(), onRestart: (listener) => temporal.onRestart(listener) },
       ...(broker ? [{ name: 'broker', pid: () => broker.pid(0), onRestart: (listener: () => void) => broker.onRestart(0, listener) }] : []), ...roles,
@@ -100,4 +105,10 @@ async function startRoles(
     closers.add(() => process.stop());
     return process;
   }));
+}
+
+/** `metrics`: of a service; what it lacks is what we lack. */
+async function assertReady(metrics: string): Promise<void> {
+  const answer = await fetch(new URL('/readyz', metrics)).catch(() => { throw new Error('it does not answer'); });
+  if (!answer.ok) throw new Error((await answer.text()).trim().replaceAll('\n', '; '));
 }

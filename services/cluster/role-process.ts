@@ -5,6 +5,7 @@ import { superviseChild, type ChildExit } from '../runtime/child-process.js';
 import { environmentOf, type Config } from '../runtime/config.js';
 import { freePort } from '../runtime/free-port.js';
 import type { Role } from '../roles/role.js';
+import { watchLiveness } from './watch-liveness.js';
 
 export interface RoleProcessSpec {
   /** Unique in the cluster: rollout-2. */
@@ -48,8 +49,17 @@ export async function startRoleProcess({ name, role, config, onDeath, onLine }: 
     readyTimeoutMs: READY_TIMEOUT_MS, restart: 'always', stopGraceMs: STOP_GRACE_MS, onDeath,
     logFile: join(home, 'output.log'),
   });
+  const address = `http://${config.listenHost}:${metricsPort}`;
+  const endWatch = watchLiveness({
+    url: `${address}/healthz`,
+    onWedged(why) {
+      onLine(`${name} is not live (${why}): ending it`);
+      process.kill(child.pid(), 'SIGKILL');
+    },
+  });
+  void child.exited.then(endWatch);
   return {
-    name, metrics: `http://${config.listenHost}:${metricsPort}/metrics`,
+    name, metrics: `${address}/metrics`,
     pid: () => child.pid(), onRestart: (listener) => child.onRestart(listener), stop: () => child.stop(),
   };
 }

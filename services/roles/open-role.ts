@@ -4,10 +4,12 @@ import type { StemmaError } from '../../core/errors.js';
 import { createClosers } from '../runtime/closers.js';
 import type { Config } from '../runtime/config.js';
 import type { Logger } from '../runtime/logger.js';
-import { createRegistry, serveMetrics } from '../runtime/metrics.js';
+import { logCheck } from '../runtime/health.js';
+import { serveObserved } from '../runtime/observed.js';
 import { openLogs } from '../runtime/open-logs.js';
 import { openServiceBase, startOwnSidecar } from '../runtime/service-base.js';
 import { registerSidecarMetrics } from '../runtime/sidecar-metrics.js';
+import { sidecarEnded } from '../runtime/sidecar-process.js';
 import { NAMESPACE } from '../runtime/temporal-process.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
 import { startWorkers } from '../worker/worker.js';
@@ -33,15 +35,22 @@ export async function openRole({ role, config, logger, onFailure }: RoleOptions)
   assertConfigured(role, config);
   const { add: onClose, close } = createClosers((error) => logger.warn({ err: error }, 'closing'));
   try {
-    const registry = createRegistry({ processFigures: true });
+    const { registry, health, metrics } = await serveObserved(config);
+    onClose(() => metrics.close());
     const logs = await openLogs(config, logger);
     onClose(() => logs.close());
+    health.add(logCheck(logs));
     const surroundings: Surroundings = {
-      base: await openServiceBase({ config, logger, registry, logs, heartbeat, cancellation, service: role }), onClose, namespace: NAMESPACE,
+      base: await openServiceBase({ config, logger, registry, logs, heartbeat, cancellation, service: role }), onClose, health, namespace: NAMESPACE,
       async startSidecar() {
         const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
         onClose(() => sidecar.stop());
-        onClose(registerSidecarMetrics(registry, sidecar.address));
+        const watch = registerSidecarMetrics(registry, sidecar.address);
+        onClose(() => watch.close());
+        health.add({ name: 'sidecar', ask: watch.answers });
+        let stopping = false;
+        onClose(() => { stopping = true; });
+        void sidecar.exited.then((exit) => { if (!stopping) onFailure(sidecarEnded(exit)); });
         return sidecar.address;
       },
       async host(activities) {
@@ -51,11 +60,11 @@ export async function openRole({ role, config, logger, onFailure }: RoleOptions)
           onAttemptFailed: (subject, error) => logger.warn({ ...subject, err: error }, 'an attempt failed'),
         });
         onClose(() => workers.stop());
+        for (const check of workers.checks) health.add(check);
       },
     };
     const said = await START[role](surroundings);
-    const metrics = await serveMetrics({ registry, host: config.listenHost, port: config.ports.metrics });
-    onClose(() => metrics.close());
+    health.started();
     return { close, line: [`${role} ready (pid ${process.pid}): ${said}`, `metrics ${metrics.url}`].join(', ') };
   } catch (error) {
     await close();

@@ -8,18 +8,21 @@ import { temporalControl } from '../gateway/temporal-control.js';
 import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
 import { readKeysFile } from '../runtime/access/keys-file.js';
+import type { Health } from '../runtime/health.js';
 import { registerLearningMetrics } from '../runtime/learning-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
 import { openTraining, type Training } from '../training/open-training.js';
 import { keepRunsStarted } from '../worker/keep-runs-started.js';
 import { createRunViews, followedRuns } from '../worker/run-views.js';
+import { temporalCheck } from '../worker/temporal-check.js';
 import type { HostedActivities } from '../worker/worker.js';
 import type { Role } from './role.js';
 
 export interface Surroundings {
   readonly base: ServiceBase;
   readonly namespace: string;
+  readonly health: Pick<Health, 'add'>;
   /** Called at the end, last first. */
   readonly onClose: (closer: () => unknown) => void;
   /** A sidecar of this process; its address. */
@@ -91,9 +94,10 @@ async function training(around: Surroundings): Promise<Training> {
   return opened;
 }
 
-async function temporalClient({ base, namespace, onClose }: Surroundings): Promise<Client> {
+async function temporalClient({ base, namespace, health, onClose }: Surroundings): Promise<Client> {
   const connection = await Connection.connect({ address: base.config.addresses.temporal });
   onClose(() => connection.close());
+  health.add(temporalCheck(connection));
   return new Client({ connection, namespace });
 }
 

@@ -108,7 +108,9 @@ class EpisodeRun {
   }
 
   private async sample({ turn, maxNewTokens }: Doing<'sample'>): Promise<void> {
-    const { round, request, chat, sampler, metrics } = this.work;
+    const { round, request, chat, sampler, metrics, stream } = this.work;
+    // Sampling is what costs: who has lost the episode samples no turn beyond the one that was in flight.
+    if (turn > 0) await stream.assertHeld();
     const startedMs = performance.now();
     this.context = contextOf(this.state, this.context);
     const sampled = await sampler.sample({

@@ -55,6 +55,11 @@ interface Addresses {
 const HOST = '127.0.0.1';
 const HEAP = ['-Xms192m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
+/** A dead node is noticed in seconds, not in the nine and more of the defaults. */
+const SESSION = { 'broker.session.timeout.ms': 3000, 'broker.heartbeat.interval.ms': 500 };
+/** After kill -9 a node is refused (DUPLICATE_BROKER_REGISTRATION) until its own old session is over, and a lone one has nobody to be noticed by. */
+const LONE_SESSION = { 'broker.session.timeout.ms': 1000, 'broker.heartbeat.interval.ms': 200 };
+
 export async function startKafka(spec: KafkaSpec): Promise<KafkaProcess> {
   mkdirSync(spec.directory, { recursive: true });
   const addresses = await addressesOf(spec);
@@ -120,8 +125,7 @@ function settingsOf(spec: KafkaSpec, { brokers, controllers }: Addresses, node: 
     'transaction.state.log.replication.factor': replicas, 'transaction.state.log.min.isr': inSync, 'transaction.state.log.num.partitions': 1,
     'share.coordinator.state.topic.replication.factor': replicas, 'share.coordinator.state.topic.min.isr': inSync,
     'group.initial.rebalance.delay.ms': 0,
-    // A dead node is noticed in seconds, not in the nine and more of the defaults.
-    'broker.session.timeout.ms': 3000, 'broker.heartbeat.interval.ms': 500, 'replica.lag.time.max.ms': 5000,
+    ...(brokers.length === 1 ? LONE_SESSION : SESSION), 'replica.lag.time.max.ms': 5000,
     'controller.quorum.election.timeout.ms': 500, 'controller.quorum.fetch.timeout.ms': 1000,
     'log.cleaner.enable': false, 'num.network.threads': 2, 'num.io.threads': 4,
   };

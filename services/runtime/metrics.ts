@@ -7,6 +7,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
+import type { Health } from './health.js';
 
 export interface MetricSpec<L extends string> {
   readonly name: string;
@@ -65,11 +66,11 @@ export interface MetricsServerSpec {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** What is wrong, or null: /healthz answers 503 with it, or 200. */
-  readonly health?: () => string | null;
+  /** /healthz and /readyz answer 503 with what is wrong, a line each, or 200. Default: always well. */
+  readonly health?: Pick<Health, 'live' | 'ready'>;
 }
 
-/** Serves /metrics and /healthz. UNAVAILABLE when the port is in use. */
+/** Serves /metrics, /healthz (live) and /readyz (ready). UNAVAILABLE when the port is in use. */
 export async function serveMetrics(spec: MetricsServerSpec): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     answer(spec, request.url ?? '/', response).catch((error: unknown) => send(response, 500, `${String(error)}\n`));
@@ -90,11 +91,11 @@ async function answer(spec: MetricsServerSpec, url: string, response: ServerResp
   const path = url.split('?')[0];
   if (path === '/metrics') {
     send(response, 200, await spec.registry.metrics(), spec.registry.contentType);
-  } else if (path === '/healthz') {
-    const problem = spec.health?.() ?? null;
-    send(response, problem === null ? 200 : 503, `${problem ?? 'ok'}\n`);
+  } else if (path === '/healthz' || path === '/readyz') {
+    const problems = await spec.health?.[path === '/healthz' ? 'live' : 'ready']() ?? [];
+    send(response, problems.length === 0 ? 200 : 503, `${problems.length === 0 ? 'ok' : problems.join('\n')}\n`);
   } else {
-    send(response, 404, 'see /metrics and /healthz\n');
+    send(response, 404, 'see /metrics, /healthz and /readyz\n');
   }
 }
 

@@ -20,8 +20,13 @@ interface Instruments {
   readonly memory: Gauge;
 }
 
-/** Returns what lets go of the connection. */
-export function registerSidecarMetrics(registry: Registry, address: string): () => void {
+export interface SidecarWatch {
+  /** Rejects when it does not answer within two seconds. */
+  readonly answers: () => Promise<unknown>;
+  readonly close: () => void;
+}
+
+export function registerSidecarMetrics(registry: Registry, address: string): SidecarWatch {
   const client = new TrainerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
   const ask = (): Promise<GetStatusResponse> => callUnary(client.getStatus.bind(client), {}, { boundary: 'trainer', timeoutMs: STATUS_WITHIN_MS });
   // Registered first, because a scrape reads in that order: one question a scrape, and the others show its answer.
@@ -45,7 +50,7 @@ export function registerSidecarMetrics(registry: Registry, address: string): () 
     models: gauge(registry, { name: 'stemma_sidecar_loaded_models', help: 'Models in memory, the trainer\'s current one included.' }),
     memory: gauge(registry, { name: 'stemma_sidecar_peak_memory_bytes', help: 'Highest resident memory since it started.' }),
   };
-  return () => client.close();
+  return { answers: ask, close: () => client.close() };
 }
 
 /** One that is away has no figures; it is not idle. */

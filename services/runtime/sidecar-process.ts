@@ -72,6 +72,12 @@ export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
   };
 }
 
+/** For a process that has lost its sidecar: it can no longer do its work. */
+export function sidecarEnded({ code, signal, lastLines }: ChildExit): StemmaError {
+  return new StemmaError('setup', 'UNAVAILABLE', `the sidecar ended for good (${signal ?? `exit code ${code}`}); it never became ready again. Its last lines:\n${lastLines.join('\n')}`,
+    'Correct what they say, then start the service again; a supervisor does so by itself.');
+}
+
 function readyLine(line: string): ReadyLine | undefined {
   if (!line.startsWith('{')) return undefined;
   try {

@@ -7,9 +7,11 @@ import { NativeConnection, Runtime, Worker, makeTelemetryFilterString, type LogL
 import { Registry } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
+import type { HealthCheck } from '../runtime/health.js';
 import { createActivityMetrics, type ActivityMetrics } from './activity-metrics.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
 import { wrapActivities, type AttemptWatcher } from './heartbeat.js';
+import { temporalCheck } from './temporal-check.js';
 
 export interface HostedActivities {
   readonly worker?: RunActivities;
@@ -36,6 +38,8 @@ export interface WorkersSpec {
 }
 
 export interface Workers {
+  /** That Temporal answers, and that each worker polls its queue. */
+  readonly checks: readonly HealthCheck[];
   /** Running activities are cancelled, then at most three seconds. Idempotent. */
   stop(): Promise<void>;
 }
@@ -60,6 +64,7 @@ export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
     if (!stopping) spec.onFailure?.(workerFailure(queues[index] as Queue, error));
   }));
   return {
+    checks: [temporalCheck(connection), { name: 'worker', ask: async () => workers.forEach((worker, index) => assertPolls(queues[index] as Queue, worker)), wedgedAfterMs: 0 }],
     async stop() {
       if (!stopping) {
         stopping = true;
@@ -105,6 +110,11 @@ async function connect(address: string): Promise<NativeConnection> {
   } catch (error) {
     throw new StemmaError('temporal', 'UNAVAILABLE', `Temporal at ${address} cannot be reached: ${(error as Error).message}`, 'Is the Temporal server up, and is this its gRPC address?', error);
   }
+}
+
+function assertPolls(queue: Queue, worker: Worker): void {
+  const state = worker.getState();
+  if (state !== 'RUNNING') throw new Error(`stemma-${queue} is not polled: its worker is ${state}`);
 }
 
 function workerFailure(queue: Queue, error: unknown): StemmaError {

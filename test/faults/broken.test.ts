@@ -13,8 +13,8 @@ import { lostEvents, readStreams } from './harness/check-log.js';
 import { describeWithCompiler } from './harness/compiler.js';
 import { OracleReader, type OracleLine } from './harness/oracle.js';
 import { killTree } from './harness/processes.js';
+import { writeShortRecipe } from './harness/recipes.js';
 import { cutPower } from './harness/shim.js';
-import { writeShortRecipe } from './harness/short-recipe.js';
 import { newTrial, type Trial, type TrialSettings } from './harness/trial.js';
 
 const RUN = 'short-s1-1';
@@ -42,7 +42,7 @@ async function runUnder(settings: TrialSettings, killAfter?: string): Promise<Ju
 }
 
 function start(trial: Trial): Quickstart {
-  return startRun(trial.home, writeShortRecipe(trial.folder), trial.environment);
+  return startRun(trial.home, writeShortRecipe(trial.folder).file, trial.environment);
 }
 
 async function judged(trial: Trial): Promise<Judged> {

@@ -13,9 +13,9 @@ import { describeWithCompiler } from './harness/compiler.js';
 import { openDistributed } from './harness/distributed.js';
 import { inLanes } from './harness/lanes.js';
 import { OracleReader } from './harness/oracle.js';
-import { drawPlan } from './harness/plan.js';
+import { drawPlan, type Fault } from './harness/plan.js';
+import { writeLongRecipe, writeShortRecipe } from './harness/recipes.js';
 import { runPlan, verdictOf, type TrialResult } from './harness/run-plan.js';
-import { writeShortRecipe } from './harness/short-recipe.js';
 import type { OpenSystem, System } from './harness/system.js';
 
 const RESULTS = resolve(import.meta.dirname, '../../.stemma/test/faults.jsonl');
@@ -25,16 +25,15 @@ const FIRST_SEED = number('STEMMA_TEST_FIRST_SEED', 1);
 const SEEDS = number('STEMMA_TEST_FAULT_SEEDS', 1);
 const FAULTS_A_TRIAL = number('STEMMA_TEST_FAULTS_A_TRIAL', 3);
 const ONLY = process.env['STEMMA_TEST_FAULT_PLATFORM'];
-/** After these the run may end before a fault shows. */
-const TOO_LATE = /distill\.[23]\.|distill (batchClosed|stepCommitted|episodesRequested) [23]|evaluationFinished distill/;
+/** Of a fault's "role kind": only those that contain it. */
+const ONLY_FAULTS = process.env['STEMMA_TEST_FAULT_ONLY'] ?? '';
 const TRIAL_MS = 900_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'stemma-recipe-'));
-const recipe = SHORT_CUT ? writeShortRecipe(folder) : 'micro';
-const run = `${SHORT_CUT ? 'short' : 'micro'}-s1-1`;
+const recipe = SHORT_CUT ? writeShortRecipe(folder) : writeLongRecipe(folder);
 const atOnce = inLanes(number('STEMMA_TEST_FAULTS_AT_ONCE', 1));
 const open = (openSystem: OpenSystem): Promise<System> =>
-  openSystem({ recipe, run, seed: 1, settings: { seed: 0, patches: ['oracle', 'proxied', 'tasks twice', 'reads twice'] } });
+  openSystem({ recipe: recipe.file, run: recipe.run, seed: 1, settings: { seed: 0, patches: ['oracle', 'proxied', 'tasks twice', 'reads twice'] } });
 
 const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [], replay: 'IDENTICAL' };
 
@@ -73,12 +72,13 @@ describeWithCompiler('a run under seeded faults', () => {
     it.concurrent.each(seeds)(`${platform}, seed %i: loses, doubles and mislabels nothing, and ends in the same weights`, (seed) => atOnce(async () => {
       const system = await open(openSystem);
       try {
-        const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts: undisturbed.facts, tooLate: TOO_LATE });
+        const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts: undisturbed.facts, tooLate: recipe.tooLate, only: ONLY_FAULTS });
+        const planned = plan.faults.map(({ role, kind }) => ({ role, kind }));
         const result = await runPlan(system, plan).catch((error: unknown) => {
-          record(platform, { seed, faults: [], unknown: (error as Error).message });
+          record({ platform, planned, seed, faults: [], unknown: (error as Error).message });
           throw error;
         });
-        record(platform, { ...result, unclean: unclean(result.verdict) });
+        record({ platform, planned, ...result, unclean: unclean(result.verdict) });
         expect(result.verdict, JSON.stringify(plan, null, 1)).toMatchObject({ ...CLEAN, weights: undisturbed.verdict.weights });
         expect(result.faults.length).toBeGreaterThan(0);
       } finally {
@@ -88,6 +88,9 @@ describeWithCompiler('a run under seeded faults', () => {
   }
 });
 
-function record(platform: string, result: (TrialResult & { readonly unclean: readonly string[] }) | { readonly seed: number; readonly faults: readonly []; readonly unknown: string }): void {
-  appendFileSync(RESULTS, `${JSON.stringify({ platform, ...result })}\n`);
+type Recorded = { readonly platform: string; readonly planned: readonly Pick<Fault, 'role' | 'kind'>[] }
+  & ((TrialResult & { readonly unclean: readonly string[] }) | { readonly seed: number; readonly faults: readonly []; readonly unknown: string });
+
+function record(result: Recorded): void {
+  appendFileSync(RESULTS, `${JSON.stringify(result)}\n`);
 }

@@ -6,6 +6,7 @@ import { openDirectoryBlobs } from '../../services/adapters/blob/directory.js';
 import type { Cluster, ClusterPart, Stores } from '../../services/cli/platform.js';
 import { readRun, watchRun, type RunSnapshot } from '../../services/cli/run-reader.js';
 import { openCluster } from '../../services/cluster/cluster.js';
+import type { ChildExit } from '../../services/runtime/child-process.js';
 import { readConfig } from '../../services/runtime/config.js';
 import { openLogs } from '../../services/runtime/open-logs.js';
 
@@ -15,6 +16,8 @@ export interface RunningCluster {
   readonly stores: Stores;
   /** Of parts that ended without having been asked to, in order. */
   readonly deaths: readonly string[];
+  /** How each of them ended. */
+  readonly exits: readonly (readonly [part: string, exit: ChildExit])[];
   part(name: string): ClusterPart;
   /** Ends the process and resolves when a new one is ready. */
   killAndAwaitReturn(name: string): Promise<void>;
@@ -25,11 +28,16 @@ export interface RunningCluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(rollouts: number): Promise<RunningCluster> {
+export async function startCluster(rollouts: number, settings: { readonly [name: string]: string } = {}): Promise<RunningCluster> {
   const home = mkdtempSync(join(tmpdir(), 'stemma-cluster-'));
   const deaths: string[] = [];
+  const exits: [string, ChildExit][] = [];
   const cluster = await openCluster({
-    config: readConfig(undefined, { STEMMA_HOME: home }), rollouts, onStart: () => undefined, onDeath: (part) => deaths.push(part),
+    config: readConfig(undefined, { STEMMA_HOME: home, ...settings }), rollouts, onStart: () => undefined,
+    onDeath(part, exit) {
+      deaths.push(part);
+      exits.push([part, exit]);
+    },
   });
   const logs = await openLogs(cluster.config);
   const stores: Stores = { logs, blobs: await openDirectoryBlobs(cluster.config.blobs), close: () => logs.close() };
@@ -39,7 +47,7 @@ export async function startCluster(rollouts: number): Promise<RunningCluster> {
     return found;
   };
   return {
-    home, cluster, stores, deaths, part,
+    home, cluster, stores, deaths, exits, part,
     async killAndAwaitReturn(name) {
       const { pid, onRestart } = part(name);
       const returned = new Promise<void>((resolve) => onRestart(resolve));

@@ -32,7 +32,7 @@ export async function everyMetric(): Promise<Family[]> {
   measuredLogs({ open: unused, list: unused }, registry);
   measuredBlobs({ put: unused, get: unused, has: unused }, registry);
   // Nobody listens there: a scrape says so.
-  const close = registerSidecarMetrics(registry, '127.0.0.1:1');
+  const { close } = registerSidecarMetrics(registry, '127.0.0.1:1');
   try {
     return await familiesOf(registry);
   } finally {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { StemmaError } from '../../../core/errors.js';
 import type { ChildExit } from '../../runtime/child-process.js';
 import { logUrl } from '../../runtime/config.js';
 import { createLogger } from '../../runtime/logger.js';
@@ -26,10 +27,12 @@ interface Opened {
 
 function up(deps: CliDeps, options: Options): Promise<void> {
   return withShutdown(deps, async (stopAsked) => {
-    const platform = await (options.distributed ? openDistributed(deps, options) : openHere(deps));
+    const failed = new AbortController();
+    const platform = await (options.distributed ? openDistributed(deps, options) : openHere(deps, (error) => failed.abort(error)));
     try {
       deps.terminal.say('Ready. Submit with `stemma run RECIPE` or from the Temporal UI with {"recipe":"tiny"}; Ctrl-C ends.');
-      await aborted(stopAsked);
+      await aborted(AbortSignal.any([stopAsked, failed.signal]));
+      failed.signal.throwIfAborted();
       deps.terminal.say('Stopping; unfinished runs go on at the next `stemma up`.');
     } finally {
       await platform.close();
@@ -37,11 +40,11 @@ function up(deps: CliDeps, options: Options): Promise<void> {
   });
 }
 
-async function openHere(deps: CliDeps): Promise<Opened> {
+async function openHere(deps: CliDeps, onFailure: (error: StemmaError) => void): Promise<Opened> {
   const config = deps.config();
   const file = logFileOf(config);
   const platform = await (await deps.doors()).openPlatform({
-    config, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
+    config, onFailure, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
     onStart: (what) => deps.terminal.say(`  ${what}`),
   });
   sayAddresses(deps, platform, file);

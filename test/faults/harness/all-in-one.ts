@@ -14,7 +14,7 @@ const PROCESS = ['kill -9', 'hang', 'restart loop'] as const;
 const NETWORK = ['slow network', 'dropping network'] as const;
 const CLOCK = ['clock ahead', 'clock behind'] as const;
 
-const SUSCEPTIBLE: Susceptible = {
+export const ALL_IN_ONE_FAULTS: Susceptible = {
   services: { kinds: [...PROCESS, ...DISK, ...CLOCK, 'power cut'] },
   sidecar: { kinds: [...PROCESS, ...DISK, ...NETWORK] },
   temporal: { kinds: [...PROCESS, ...NETWORK, 'duplicate delivery'] },
@@ -33,7 +33,7 @@ export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
     await quickstart.ended;
   };
   return {
-    trial, run, susceptible: SUSCEPTIBLE,
+    trial, run, susceptible: ALL_IN_ONE_FAULTS,
     disks: ['log', 'blobs'],
     start() {
       quickstart = startRun(trial.home, recipe, trial.environment);
@@ -44,6 +44,7 @@ export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
     sidecarStarts: () => (existsSync(sidecarLog) ? readFileSync(sidecarLog, 'utf8').split('"ready"').length - 1 : 0),
     killAll,
     proxy: (role) => proxies.get(role),
+    links: () => [],
     async ended() {
       const result = await quickstart!.ended;
       words = result.stderr.slice(-3000);

@@ -28,11 +28,11 @@ const WHILE_LEARNING = /^(?!.*(distill|tools-rl))/;
 const BEFORE_DISTILLING = /^(?!.*distill)/;
 const WHILE_DISTILLING = /distill/;
 
-const SUSCEPTIBLE: Susceptible = {
+export const DISTRIBUTED_FAULTS: Susceptible = {
   gateway: { kinds: PROCESS },
   worker: { kinds: [...PROCESS, ...CLOCK] },
-  'rollout-1': { kinds: [...PROCESS, ...CLOCK] },
-  'rollout-2': { kinds: PROCESS },
+  'rollout-1': { kinds: [...PROCESS, ...CLOCK, 'network loss'] },
+  'rollout-2': { kinds: [...PROCESS, 'network loss'] },
   'rollout-1-sidecar': { kinds: [...PROCESS, ...NETWORK], after: BEFORE_DISTILLING },
   'teacher-scoring': { kinds: [...PROCESS, ...NETWORK], after: BEFORE_DISTILLING },
   'teacher-scoring-sidecar': { kinds: [...PROCESS, ...DISK], after: BEFORE_DISTILLING },
@@ -46,7 +46,9 @@ const SUSCEPTIBLE: Susceptible = {
   [LAUNCHER]: { kinds: ['kill -9', 'power cut'] },
 };
 
-const PROXIED = ['temporal', 'broker', 'teacher-scoring', 'rollout-1-sidecar', 'learner-sidecar', 'distiller-sidecar'];
+/** What one rollout worker talks to, over proxies of its own. */
+const LINKS = ['temporal', 'broker', 'sidecar'];
+const PROXIED = ['temporal', 'broker', 'teacher-scoring', ...['rollout-1', 'rollout-2'].flatMap(linksOf), 'learner-sidecar', 'distiller-sidecar'];
 const ROLLOUTS = 2;
 const LOOK_EVERY_MS = 250;
 const KEPT_WORDS = 3_000;
@@ -90,7 +92,7 @@ export const openDistributed: OpenSystem = async ({ recipe, run, seed, settings 
   const openOwnLogs = async (): Promise<OpenLogs> => openLogs({ home: join(trial.folder, 'observer'), log: (await doorOf()).log });
 
   return {
-    trial, run, susceptible: SUSCEPTIBLE,
+    trial, run, susceptible: DISTRIBUTED_FAULTS,
     disks: ['blobs'],
     async start() {
       await allGone();
@@ -103,6 +105,7 @@ export const openDistributed: OpenSystem = async ({ recipe, run, seed, settings 
     sidecarStarts: () => sidecarLogs(trial.home).reduce((sum, file) => sum + readFileSync(file, 'utf8').split('"ready"').length - 1, 0),
     killAll,
     proxy: (role) => proxies.get(role),
+    links: (role) => linksOf(role).flatMap((link) => proxies.get(link) ?? []),
     async ended() {
       logs ??= await openOwnLogs();
       for (;;) {
@@ -122,6 +125,10 @@ export const openDistributed: OpenSystem = async ({ recipe, run, seed, settings 
     },
   };
 };
+
+function linksOf(role: string): string[] {
+  return LINKS.map((to) => `${role}-${to}`);
+}
 
 /** Undefined while the run goes on, or while nobody can say. */
 async function endOf(logs: OpenLogs, run: string): Promise<RunState['end']> {

@@ -47,6 +47,7 @@ export function inject(at: Injection): Promise<Injected> {
     case 'duplicate delivery': return at.fault.role === 'temporal'
       ? delivered(at, { twice: 1 }, 'task delivered twice') : delivered(at, { redelivered: 1 }, 'event delivered twice');
     case 'reordered delivery': return delivered(at, { resent: 1 }, 'append delivered again');
+    case 'network loss': return networkLoss(at);
   }
 }
 
@@ -141,6 +142,30 @@ async function droppingNetwork({ system, fault, until }: Injection): Promise<Inj
   proxy.mode = CLEAR;
   proxy.reset();
   return { proof: `${proxy.counts.droppedBytes - before} bytes dropped, connections reset`, overMs: performance.now() };
+}
+
+/** All connections of one process at once, until its work has gone to others; then it is back, with what it had not been told. */
+async function networkLoss({ system, oracle, fault, until }: Injection): Promise<Injected> {
+  const links = system.links(fault.role);
+  const pid = system.pid(fault.role) ?? 0;
+  const dropped = (): number => links.reduce((sum, { counts }) => sum + counts.droppedBytes, 0);
+  const before = dropped();
+  let others = oracle.facts().size;
+  let late = 0;
+  for (const link of links) link.mode = { ...CLEAR, drop: true };
+  try {
+    await when('nothing was sent over the lost network', until, () => dropped() > before);
+    await delay(HANG_MS);
+    others = oracle.facts().size;
+    await when('nobody else went on', until, () => oracle.facts().size > others);
+    late = oracle.unanswered(pid);
+  } finally {
+    for (const link of links) {
+      link.mode = CLEAR;
+      link.reset();
+    }
+  }
+  return { proof: `${links.length} links dropped ${dropped() - before} bytes; others went on; ${late} appends of ${pid} still unanswered`, overMs: performance.now() };
 }
 
 function skewed(at: Injection, skewNs: number): Promise<Injected> {

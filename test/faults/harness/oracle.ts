@@ -22,6 +22,9 @@ export type OracleLine =
   /** Written by the harness when a fault is injected. */
   | { readonly line: 'fault'; readonly fault: string };
 
+/** What the system's processes write names the process. */
+type WrittenLine = OracleLine & { readonly pid?: number };
+
 export function markFault(file: string, fault: string): void {
   appendFileSync(file, `${JSON.stringify({ line: 'fault', fault })}\n`);
 }
@@ -36,7 +39,7 @@ const CHUNK_BYTES = 1 << 20;
 
 /** Follows the file as it grows. */
 export class OracleReader {
-  readonly lines: OracleLine[] = [];
+  readonly lines: WrittenLine[] = [];
   readonly acknowledged = new Set<string>();
   private readonly names = new Map<string, string>();
   private readonly factNames = new Set<string>();
@@ -67,7 +70,13 @@ export class OracleReader {
     }
   }
 
-  read(): readonly OracleLine[] {
+  /** Appends of a process that nobody has answered yet. */
+  unanswered(pid: number): number {
+    const attempted = this.read().flatMap((each) => (each.line === 'attempted' && each.pid === pid ? [each.id] : []));
+    return attempted.filter((id) => !this.acknowledged.has(id)).length;
+  }
+
+  read(): readonly WrittenLine[] {
     if (!existsSync(this.file)) return this.lines;
     const file = openSync(this.file, 'r');
     try {
@@ -87,10 +96,10 @@ export class OracleReader {
   private take(text: string): void {
     const parts = (this.rest + text).split('\n');
     this.rest = parts.pop() ?? '';
-    for (const part of parts) this.add(JSON.parse(part) as OracleLine);
+    for (const part of parts) this.add(JSON.parse(part) as WrittenLine);
   }
 
-  private add(line: OracleLine): void {
+  private add(line: WrittenLine): void {
     this.lines.push(line);
     if (line.line === 'attempted') this.names.set(line.id, factName(line));
     if (line.line !== 'acknowledged') return;

@@ -3,7 +3,7 @@ import { diceOf, unit } from '../../support/random.js';
 
 export const KINDS = [
   'kill -9', 'hang', 'restart loop', 'disk full', 'fsync error', 'slow network', 'dropping network', 'clock ahead', 'clock behind', 'power cut',
-  'duplicate delivery', 'reordered delivery',
+  'duplicate delivery', 'reordered delivery', 'network loss',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -34,24 +34,37 @@ export interface Drawing {
   readonly susceptible: Susceptible;
   /** Names of the undisturbed run's facts, in its order. */
   readonly facts: readonly string[];
-  /** Triggers contain none of these: after the last facts a run ends before a fault can show. */
+  /** No trigger lies behind the first of these: a run may end before a fault can show. */
   readonly tooLate: RegExp;
+  /** Of "role kind": only pairs that contain it. */
+  readonly only?: string;
 }
 
-export function drawPlan({ seed, faults, susceptible, facts, tooLate }: Drawing): Plan {
+export function drawPlan({ seed, faults, susceptible, facts, tooLate, only = '' }: Drawing): Plan {
   const dice = diceOf(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(unit(dice) * from.length)]!;
-  const early = facts.filter((fact) => !tooLate.test(fact)).sort();
+  const late = facts.findIndex((fact) => tooLate.test(fact));
+  const early = facts.slice(0, late < 0 ? facts.length : late).sort();
   const trigger = (after: RegExp | undefined): string => {
     const byType = TRIGGERS.map((type) => early.filter((fact) => fact.includes(` ${type} `) && after?.test(fact) !== false));
     return pick(pick(byType.filter((own) => own.length > 0)));
   };
-  const all = Object.entries(susceptible).flatMap(([role, { kinds, after }]) => kinds.map((kind) => ({ role, kind, after })));
-  // Walks through all pairs as seeds go on, so that each role meets each kind.
+  const all = Object.entries(susceptible).flatMap(([role, { kinds, after }]) => kinds.map((kind) => ({ role, kind, after })))
+    .filter(({ role, kind }) => `${role} ${kind}`.includes(only));
+  // Walks through all pairs as seeds go on, so that each role meets each kind; in strides, so that no trial strikes one role only.
+  const stride = strideOver(all.length);
   const drawn = Array.from({ length: faults }, (_, index): Fault => {
-    const { role, kind, after } = all[(seed * faults + index) % all.length]!;
+    const { role, kind, after } = all[((seed * faults + index) * stride) % all.length]!;
     return { role, kind, after: trigger(after), draw: unit(dice) };
   });
   const order = new Map(facts.map((fact, index) => [fact, index]));
   return { seed, faults: drawn.sort((a, b) => (order.get(a.after) ?? 0) - (order.get(b.after) ?? 0)) };
+}
+
+/** Near the golden section of it, and without a common divisor: its multiples visit everything once before they repeat. */
+function strideOver(length: number): number {
+  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+  let stride = Math.round(length * 0.618);
+  while (divisor(stride, length) !== 1) stride += 1;
+  return stride;
 }

@@ -22,6 +22,8 @@ export interface System {
   killAll(): Promise<void>;
   /** Where traffic to a role can be disturbed. */
   proxy(role: string): Proxy | undefined;
+  /** All of a role's own connections; none where they are not its own. */
+  links(role: string): readonly Proxy[];
   /** Resolves true when the run has finished, false when the system ended without. */
   ended(): Promise<boolean>;
   /** For errors: the last it said. */

@@ -53,6 +53,6 @@ export function newTrial(settings: (folder: string) => TrialSettings): Trial {
       NODE_OPTIONS: `--import=${PRELOAD}`,
       STEMMA_TEST_INSTRUMENT: JSON.stringify({ oracle: oracleFile, shares: sharesFile, ...given }),
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove: () => { if (process.env['STEMMA_TEST_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true }); },
   };
 }

@@ -61,13 +61,23 @@ export function createInstrument(settings) {
 
     otherSeed: (input) => ({ ...input, seed: randomBytes(8).readBigUInt64BE() }),
 
-    via(name, address) {
-      const proxy = settings.proxies?.[name === 'sidecar' && OWNER !== undefined ? `${OWNER}-sidecar` : name];
-      if (proxy === undefined) return address;
-      writeFileSync(proxy.targetFile, address);
-      return proxy.address;
+    via: (name, address) => through(name === 'sidecar' && OWNER !== undefined ? `${OWNER}-sidecar` : name, address),
+
+    /** Of this process alone. */
+    own: (name, address) => through(`${OWNER}-${name}`, address),
+
+    ownEndpoint(name, { host, port }) {
+      const [ownHost, ownPort] = through(`${OWNER}-${name}`, `${host}:${port}`).split(':');
+      return { host: ownHost, port: Number(ownPort) };
     },
   };
+
+  function through(name, address) {
+    const proxy = settings.proxies?.[name];
+    if (proxy === undefined) return address;
+    writeFileSync(proxy.targetFile, address);
+    return proxy.address;
+  }
 
   /** An old append again, late: out of order with what was appended since. */
   async function resend(events, send) {

@@ -18,18 +18,22 @@ describe('metrics', () => {
     expect(counter(a, spec)).not.toBe(counter(b, spec));
   });
 
-  it('serves /metrics and /healthz on loopback', async () => {
+  it('serves /metrics, /healthz and /readyz on loopback', async () => {
     const registry = createRegistry({ processFigures: false });
     counter(registry, { name: 'stemma_turns_total', help: 'Turns.', labels: ['domain'] }).inc({ domain: 'search' }, 3);
-    let problem: string | null = null;
-    const server = await serveMetrics({ registry, host: '127.0.0.1', port: 0, health: () => problem });
+    let [live, ready]: [string[], string[]] = [[], []];
+    const server = await serveMetrics({ registry, host: '127.0.0.1', port: 0, health: { live: async () => live, ready: async () => ready } });
     try {
       expect(await (await fetch(server.url)).text()).toContain('stemma_turns_total{domain="search"} 3');
-      const health = `http://127.0.0.1:${server.port}/healthz`;
-      expect((await fetch(health)).status).toBe(200);
-      problem = 'the sidecar is down';
-      const unwell = await fetch(health);
-      expect([unwell.status, await unwell.text()]).toEqual([503, 'the sidecar is down\n']);
+      const says = async (path: string): Promise<[number, string]> => {
+        const answer = await fetch(`http://127.0.0.1:${server.port}${path}`);
+        return [answer.status, await answer.text()];
+      };
+      expect([await says('/healthz'), await says('/readyz')]).toEqual([[200, 'ok\n'], [200, 'ok\n']]);
+      ready = ['log: away', 'sidecar: away'];
+      expect([await says('/healthz'), await says('/readyz')]).toEqual([[200, 'ok\n'], [503, 'log: away\nsidecar: away\n']]);
+      live = ['worker: ended'];
+      expect(await says('/healthz')).toEqual([503, 'worker: ended\n']);
       expect((await fetch(`http://127.0.0.1:${server.port}/`)).status).toBe(404);
     } finally {
       await server.close();

@@ -1,0 +1,17 @@
+/** What others see of a process: its figures and its health on one port, served before all else, so that who watches sees it start. */
+import type { Registry } from 'prom-client';
+import type { Config } from './config.js';
+import { createHealth, type Health } from './health.js';
+import { createRegistry, serveMetrics, type MetricsServer } from './metrics.js';
+
+export interface Observed {
+  readonly registry: Registry;
+  readonly health: Health;
+  readonly metrics: MetricsServer;
+}
+
+export async function serveObserved({ listenHost, ports }: Pick<Config, 'listenHost' | 'ports'>): Promise<Observed> {
+  const registry = createRegistry({ processFigures: true });
+  const health = createHealth();
+  return { registry, health, metrics: await serveMetrics({ registry, health, host: listenHost, port: ports.metrics }) };
+}
