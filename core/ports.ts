@@ -100,12 +100,13 @@ export interface Sampled {
   /** Raw temperature-1 log-probabilities, one a token. */
   readonly logprobs: Float32Array;
   readonly weightsHash: string;
-  readonly finish: 'stop' | 'length';
+  /** interrupted: cut short because that was asked for; it may have no tokens then. */
+  readonly finish: 'stop' | 'length' | 'interrupted';
 }
 
 export interface Sampler {
-  /** WEIGHTS_NOT_LOADED is retriable after loadWeights. */
-  sample(input: SampleInput): Promise<Sampled>;
+  /** WEIGHTS_NOT_LOADED is retriable after loadWeights. When `interrupt` aborts it resolves soon, with what is sampled by then. */
+  sample(input: SampleInput, interrupt?: StopSignal): Promise<Sampled>;
   loadWeights(weightsHash: string, weights: BlobRef): Promise<void>;
 }
 

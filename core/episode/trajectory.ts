@@ -6,7 +6,7 @@ import type { EpisodeState } from './episode.js';
 import { concatenate } from './episode.js';
 
 /** Generated tokens [start, end) of one turn, all sampled by one set of weights. */
-export interface SampledSpan {
+export interface PlacedSpan {
   readonly start: number;
   readonly end: number;
   readonly weightsHash: string;
@@ -23,20 +23,22 @@ export interface Trajectory {
   /** u32[N], ascending: where mask is 1, so the positions of the predicted tokens; each ≥ 1. */
   readonly generatedPositions: Uint32Array;
   /** In order; together the generated tokens. */
-  readonly sampledSpans: readonly SampledSpan[];
+  readonly sampledSpans: readonly PlacedSpan[];
 }
 
 export function trajectoryOf(state: EpisodeState): Trajectory {
   const lastTurn = state.turns.length - 1;
   const parts: Uint32Array[] = [state.promptTokens];
   const spans: { start: number; logprobs: Float32Array }[] = [];
-  const sampledSpans: SampledSpan[] = [];
+  const sampledSpans: PlacedSpan[] = [];
   let length = state.promptTokens.length;
   state.turns.forEach((turn, index) => {
     spans.push({ start: length, logprobs: turn.logprobs });
-    sampledSpans.push({ start: length, end: length + turn.tokens.length, weightsHash: turn.weightsHash });
     parts.push(turn.tokens);
-    length += turn.tokens.length;
+    for (const { weightsHash, tokens } of turn.spans) {
+      sampledSpans.push({ start: length, end: length + tokens, weightsHash });
+      length += tokens;
+    }
     if (index === lastTurn || turn.observationTokens === undefined) return;
     parts.push(turn.observationTokens);
     length += turn.observationTokens.length;

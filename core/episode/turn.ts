@@ -1,9 +1,26 @@
 /** One turn of an episode, as its two events recorded it. */
-import type { ObservationRecorded, TurnSampled } from '../../proto/gen/stemma/v1/events.js';
+import type { ObservationRecorded, SampledSpan, TurnSampled } from '../../proto/gen/stemma/v1/events.js';
 import type { ActionRecord } from '../environment.js';
 import { unpackF32, unpackU32 } from '../log/bytes.js';
 
 const WORD_BYTES = 4;
+
+export function spansOf(turn: Pick<TurnSampled, 'tokens' | 'weightsHash' | 'changedWeights'>): readonly SampledSpan[] {
+  return turn.changedWeights?.spans ?? [{ weightsHash: turn.weightsHash, tokens: turn.tokens.length / WORD_BYTES }];
+}
+
+/** What a turn says of its weights and cannot be; undefined if it can. */
+export function spanProblem(turn: Pick<TurnSampled, 'tokens' | 'weightsHash' | 'changedWeights'>): string | undefined {
+  const { changedWeights: changed } = turn;
+  if (changed === undefined) return undefined;
+  const { spans, kvCache } = changed;
+  const covered = spans.reduce((sum, { tokens }) => sum + tokens, 0);
+  if (covered !== turn.tokens.length / WORD_BYTES) return `its spans of weights cover ${covered} of its ${turn.tokens.length / WORD_BYTES} tokens`;
+  if (spans.length < 2 || spans.some(({ tokens }) => tokens === 0)) return 'a span of weights has no tokens, or there is only one';
+  if (spans.some(({ weightsHash }, at) => weightsHash === spans[at - 1]?.weightsHash)) return 'two spans that follow each other have the same weights';
+  if (spans[0]?.weightsHash !== turn.weightsHash) return 'its weights are not those of its first span';
+  return kvCache === 'recomputed' ? undefined : `its KV cache was '${kvCache}'`;
+}
 
 /**
  * Numbers and record are unpacked when asked for, each time: few folds ask, it would be most of what a fold costs, and kept it
@@ -32,8 +49,9 @@ export class RecordedTurn {
     return unpackF32(this.sampled.logprobs);
   }
 
-  get weightsHash(): string {
-    return this.sampled.weightsHash;
+  /** Who sampled which of its tokens, in order; one where weights did not change inside it. */
+  get spans(): readonly SampledSpan[] {
+    return spansOf(this.sampled);
   }
 
   get finish(): 'stop' | 'length' {

@@ -71,7 +71,7 @@ export function episodeMeaning({ stage, step, episode }: { readonly stage: strin
   const { status, correct, reward, components, rubrics, turns, promptTokens } = state;
   return meaning('episode', stage, step, episode, {
     status, correct, reward, components, rubrics, prompt: Array.from(promptTokens),
-    turns: turns.map(({ tokens, observationTokens, weightsHash, finish }) => [Array.from(tokens), Array.from(observationTokens ?? []), weightsHash, finish]),
+    turns: turns.map(({ tokens, observationTokens, spans, finish }) => [Array.from(tokens), Array.from(observationTokens ?? []), spans, finish]),
   });
 }
 

@@ -4,8 +4,9 @@
  */
 import type {
   BatchClosed, DatasetSealed, EpisodeDropped, EpisodeEnded, EpisodeRequest, EpisodeScored, EpisodesRequested, PolicyPublished, ScoreFailed,
-  SnapshotTaken, StepCommitted,
+  SnapshotTaken, StepCommitted, TurnSampled,
 } from '../../proto/gen/stemma/v1/events.js';
+import { spanProblem, spansOf } from '../episode/turn.js';
 import type { Fold } from '../log/fold.js';
 
 /** Facts of one stage in stream order. */
@@ -68,6 +69,8 @@ export interface EpisodeFacts {
   turns: number;
   /** Weights that sampled the current attempt's turns. */
   readonly sampledBy: Set<string>;
+  /** Its turns inside which weights changed: whose they were, in order. */
+  readonly changedInside: { readonly event: string; readonly hashes: readonly string[]; readonly problem: string | undefined }[];
   /** One, once the episode is terminal; more is a violation that the ledger names. */
   readonly ended: EpisodeEnded[];
   readonly scores: EpisodeScored[];
@@ -75,16 +78,17 @@ export interface EpisodeFacts {
 }
 
 export const episodeFactsFold: Fold<EpisodeFacts> = {
-  initial: () => ({ attempts: 0, abortedAttempts: 0, turns: 0, sampledBy: new Set(), ended: [], scores: [], scoreFailures: [] }),
+  initial: () => ({ attempts: 0, abortedAttempts: 0, turns: 0, sampledBy: new Set(), changedInside: [], ended: [], scores: [], scoreFailures: [] }),
   evolve(state, payload) {
     switch (payload.$case) {
       case 'attemptStarted':
         state.attempts = Math.max(state.attempts, payload.value.attempt);
         state.sampledBy.clear();
+        state.changedInside.length = 0;
         break;
       case 'turnSampled':
         state.turns += 1;
-        state.sampledBy.add(payload.value.weightsHash);
+        noteWeights(state, payload.value);
         break;
       case 'attemptAborted': state.abortedAttempts += 1; break;
       case 'episodeEnded': state.ended.push(payload.value); break;
@@ -95,6 +99,12 @@ export const episodeFactsFold: Fold<EpisodeFacts> = {
     return state;
   },
 };
+
+function noteWeights(state: EpisodeFacts, turn: TurnSampled): void {
+  const hashes = spansOf(turn).map(({ weightsHash }) => weightsHash);
+  for (const hash of hashes) state.sampledBy.add(hash);
+  if (turn.changedWeights) state.changedInside.push({ event: `turnSampled ${turn.attempt}/${turn.turn}`, hashes, problem: spanProblem(turn) });
+}
 
 /** completed | truncated: what a batch or a dataset may take. */
 export function isUsable(facts: EpisodeFacts | undefined): boolean {

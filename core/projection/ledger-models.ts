@@ -2,7 +2,7 @@
  * The audit's part about models: who sampled, who scored, who started from whom. A model is named by its weights hash,
  * and each name must lead to the one that the recipe routes to: mislabelled data trains silently.
  */
-import type { BatchClosed, ModelState } from '../../proto/gen/stemma/v1/events.js';
+import type { BatchClosed, EpisodesRequested, ModelState } from '../../proto/gen/stemma/v1/events.js';
 import { asynchronyOf, type Recipe, type StageRecipe } from '../recipe/recipe.js';
 import { memberStalenessBound, stalenessOf, versionsBefore } from '../stage/staleness.js';
 import type { StageFacts } from './facts.js';
@@ -86,6 +86,7 @@ function stageModels(audit: Audit, stage: StageRecipe, facts: StageFacts): Findi
       ...teacherFindings(audit, stage, batch), ...memberFindings(audit, stage, batch), ...stalenessFindings(audit, stage, { batch, facts }),
     ]),
     ...staleDropFindings(audit, stage, facts),
+    ...facts.requested.flatMap((request) => changedWeightsFindings(audit, stage, { request, facts })),
   ];
 }
 
@@ -164,6 +165,20 @@ function staleDropFindings({ view }: Audit, stage: StageRecipe, facts: StageFact
     const again = facts.requested.some((request) => request.step === step && request.round > round
       && request.episodes.some(({ task, sample }) => task === asked.episode.task && sample === asked.episode.sample));
     return again || !facts.closed.some((batch) => batch.step === step) ? [] : at('and its prompt was not asked for again');
+  });
+}
+
+/** Weights changed inside turns only where the recipe lets them, and only to newer ones. */
+function changedWeightsFindings({ view }: Audit, stage: StageRecipe, { request, facts }: { readonly request: EpisodesRequested; readonly facts: StageFacts }): Finding[] {
+  const turns = request.episodes.flatMap(({ episode }) => (view.episodes.get(episode)?.changedInside ?? []).map((turn) => ({ episode, ...turn })));
+  const parent = view.run.stages.get(stage.id)?.started.parent?.weightsHash;
+  if (turns.length === 0 || parent === undefined) return [];
+  const versions = versionsBefore(request.step, parent, facts.committed);
+  const isNewer = (hash: string, before: string | undefined): boolean => before === undefined || (versions.get(hash) ?? -1) > (versions.get(before) ?? -1);
+  return turns.flatMap(({ episode, event, hashes }) => {
+    const at = (why: string): Finding[] => [episodeFinding(episode, event, `weights changed inside a turn of episode ${episode}, ${why}`)];
+    if (request.purpose !== 'train' || asynchronyOf(stage)?.inFlight !== 'inside-turn') return at('which its recipe does not allow');
+    return hashes.every((hash, i) => isNewer(hash, hashes[i - 1])) ? [] : at('and not to newer ones');
   });
 }
 

@@ -35,7 +35,7 @@ export function ledgerFindings(view: RunView): Finding[] {
     ...[...view.requests.values()].flatMap((requests) => {
       const first = requests[0] as Requested;
       const of = uses.get(first.episode.episode) ?? [];
-      return [...endingViolations(view, first), ...useViolations(view, first, of)];
+      return [...endingViolations(view, first), ...spanViolations(view, first), ...useViolations(view, first, of)];
     }),
     ...[...view.gaps].flatMap(([stream, gaps]) => gaps.map((gap) => ({
       stream, event: gap.eventId, what: `the log of ${stream} lacks events before ${gap.eventId}: claim ${gap.claim} goes from seq ${gap.expectedSeq - 1} to ${gap.foundSeq}` }))),
@@ -84,6 +84,11 @@ function endingViolations(view: RunView, requested: Requested): Finding[] {
   if (ended.length > 1) return [episodeFinding(episode, 'episodeEnded end', `episode ${episode} ended ${ended.length} times: ${ended.map((end) => end.status).join(', ')}`)];
   if (ended.length === 0 && isSettled(view, requested)) return [episodeFinding(episode, 'episodeEnded end', `episode ${episode} (${whichRequest(requested)}) was requested and never ended`)];
   return [];
+}
+
+function spanViolations(view: RunView, { episode: { episode } }: Requested): Finding[] {
+  return (view.episodes.get(episode)?.changedInside ?? []).flatMap(({ event, problem }) =>
+    (problem === undefined ? [] : [episodeFinding(episode, event, `a turn of episode ${episode}: ${problem}`)]));
 }
 
 function useViolations(view: RunView, requested: Requested, uses: readonly Use[]): Finding[] {

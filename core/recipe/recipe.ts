@@ -84,8 +84,8 @@ export interface Asynchrony {
   readonly onStale: 'wait' | 'weight' | 'drop';
   /** C of min(ρ, C), with 'weight' alone; by default IMPORTANCE_CAP of core/loss/policy-gradient.ts. */
   readonly importanceCap?: number | undefined;
-  /** When an episode in flight takes new weights. */
-  readonly inFlight: 'between-turns';
+  /** When an episode in flight takes new weights; inside-turn: at the next token, its context computed anew. */
+  readonly inFlight: 'between-turns' | 'inside-turn';
 }
 
 export type DatasetRecipe =

@@ -4,7 +4,7 @@ Every row has the same padded cache length, so reductions over it have one shape
 Active rows are kept at the front (a finished row's slot is taken by the last), so a step computes only them.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ class Finished:
     tokens: np.ndarray  # u32 [n]
     logprobs: np.ndarray  # f32 [n]
     stopped: bool
+    interrupted: bool = False
 
 
 class DecodePool:
@@ -198,6 +199,14 @@ class DecodePool:
             self._seeds[row] = self._seeds[last]
             self.slots[row] = self.slots[last]
         self.slots.pop()
+
+    def interrupt(self, payload: object) -> list[Finished]:
+        """Takes out the slot with this payload, as far as it is; none if it has left."""
+        rows = [row for row, slot in enumerate(self.slots) if slot.payload is payload]
+        finished = [replace(self._result(row, False), interrupted=True) for row in rows]
+        for row in rows:
+            self._remove(row)
+        return finished
 
     def drop(self, unwanted) -> None:
         """Frees the slots whose payload satisfies `unwanted`."""

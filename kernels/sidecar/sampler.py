@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .decode_pool import DecodePool, Finished, Slot, cache_length
 from .errors import SidecarError
@@ -63,10 +64,21 @@ class Sampler:
             if not pool.slots:
                 del self._pools[key]
 
+    @torch.inference_mode()
     def drop_cancelled(self) -> None:
         self._waiting = [(model, slot) for model, slot in self._waiting if not slot.payload.is_cancelled()]
         for pool in self._pools.values():
             pool.drop(lambda ticket: ticket.is_cancelled())
+
+    @torch.inference_mode()
+    def interrupt(self, ticket: Ticket) -> None:
+        """Ends a request between two tokens with what it has drawn. Nothing happens if it has been answered."""
+        waiting = [slot for _, slot in self._waiting if slot.payload is ticket]
+        self._waiting = [(model, slot) for model, slot in self._waiting if slot.payload is not ticket]
+        for slot in waiting:
+            _deliver([Finished(slot, np.zeros(0, np.uint32), np.zeros(0, np.float32), stopped=False, interrupted=True)])
+        for pool in self._pools.values():
+            _deliver(pool.interrupt(ticket))
 
     def fail_all(self, error: SidecarError) -> None:
         """Answers every request with `error`: the tensors are in an unknown state."""

@@ -42,6 +42,8 @@ class _Stream:
         self._results: queue.SimpleQueue = queue.SimpleQueue()
         self._cancelled = False
         self._answered = False
+        # By request id, from its arrival to its answer.
+        self._open: dict[str, Ticket] = {}
 
     def cancel(self) -> None:
         """Called by gRPC when the call ends, for whatever reason."""
@@ -54,22 +56,33 @@ class _Stream:
         count = 0
         try:
             for request in requests:
-                count += 1
-                self._submit(request)
+                if request.interrupt:
+                    self._interrupt(request.request_id)
+                else:
+                    count += 1
+                    self._submit(request)
         except grpc.RpcError:
             return  # cancelled: the callback ends the call
         self._results.put(count)
 
     def _submit(self, request) -> None:
         def deliver(result: Finished | SidecarError) -> None:
+            self._open.pop(request.request_id, None)
             self._results.put((request.request_id, request.weights_hash, result))
 
         try:
-            slot = _slot(request, Ticket(deliver, lambda: self._cancelled))
+            ticket = Ticket(deliver, lambda: self._cancelled)
+            slot = _slot(request, ticket)
         except SidecarError as error:
             deliver(error)
             return
+        self._open[request.request_id] = ticket
         self._compute.post(lambda: self._sampler.submit(request.weights_hash, slot))
+
+    def _interrupt(self, request_id: str) -> None:
+        ticket = self._open.get(request_id)
+        if ticket is not None:
+            self._compute.post(lambda: self._sampler.interrupt(ticket))
 
     def answers(self):
         answered, expected = 0, None
@@ -100,5 +113,5 @@ def _response(request_id: str, weights_hash: str, result: Finished | SidecarErro
         )
     return sampler_pb2.SampleResponse(
         request_id=request_id, weights_hash=weights_hash, tokens=pack_u32(result.tokens), logprobs=pack_f32(result.logprobs),
-        finish="stop" if result.stopped else "length",
+        finish="interrupted" if result.interrupted else "stop" if result.stopped else "length",
     )

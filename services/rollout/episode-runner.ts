@@ -120,9 +120,11 @@ class EpisodeRun {
       greedy: round.greedy, temperature: round.greedy ? 1 : round.temperature, bannedTokenIds: chat.bannedTokenIds,
     });
     metrics.sampled(request.domain, sampled.tokens.length, (performance.now() - startedMs) / 1000);
+    metrics.changedWeights(request.domain, sampled.spans.length - 1);
     this.note({ $case: 'turnSampled', value: {
       attempt: this.state.attempts, turn, tokens: packU32(sampled.tokens), logprobs: packF32(sampled.logprobs),
-      weightsHash: sampled.weightsHash, finish: sampled.finish,
+      weightsHash: sampled.spans[0]!.weightsHash, finish: sampled.finish,
+      changedWeights: sampled.spans.length > 1 ? { spans: [...sampled.spans], kvCache: 'recomputed' } : undefined,
     } });
     // An end that follows without a tool is appended with the turn.
     if (nextEpisodeAction(this.state, this.work.budget).kind === 'act') await this.flush();

@@ -4,6 +4,8 @@ import { counter, gauge, histogram } from '../runtime/metrics.js';
 
 export interface RolloutMetrics {
   sampled(domain: string, tokens: number, seconds: number): void;
+  /** Inside one turn. */
+  changedWeights(domain: string, times: number): void;
   acted(domain: string, seconds: number): void;
   aborted(domain: string): void;
   ended(domain: string, status: string): void;
@@ -14,6 +16,7 @@ export function createRolloutMetrics(registry: Registry): RolloutMetrics {
   const episodes = counter(registry, { name: 'stemma_rollout_episodes_total', help: 'Episodes ended.', labels: ['domain', 'status'] });
   const turns = counter(registry, { name: 'stemma_rollout_turns_total', help: 'Turns sampled.', labels: ['domain'] });
   const tokens = counter(registry, { name: 'stemma_rollout_tokens_total', help: 'Tokens sampled.', labels: ['domain'] });
+  const changes = counter(registry, { name: 'stemma_rollout_weight_changes_total', help: 'Changes of weights inside a turn; each computes the turn\'s context anew.', labels: ['domain'] });
   const aborts = counter(registry, { name: 'stemma_rollout_aborted_attempts_total', help: 'Attempts the system interrupted.', labels: ['domain'] });
   const running = gauge(registry, { name: 'stemma_rollout_running_episodes', help: 'Episodes running now.' });
   const sampleSeconds = histogram(registry, { name: 'stemma_rollout_sample_seconds', help: 'Latency of the sampling of one turn.' });
@@ -24,6 +27,7 @@ export function createRolloutMetrics(registry: Registry): RolloutMetrics {
       tokens.inc({ domain }, count);
       sampleSeconds.observe(seconds);
     },
+    changedWeights: (domain, times) => changes.inc({ domain }, times),
     acted(domain, seconds) {
       toolSeconds.observe({ domain }, seconds);
     },

@@ -3,7 +3,7 @@
  * again when it comes back without them. Many episodes share one load.
  */
 import { StemmaError } from '../../core/errors.js';
-import type { SampleInput, Sampled, Sampler } from '../../core/ports.js';
+import type { SampleInput, Sampled, Sampler, StopSignal } from '../../core/ports.js';
 import type { BlobRef } from '../../proto/gen/stemma/v1/events.js';
 import { retryUnavailable } from '../runtime/grpc.js';
 
@@ -12,7 +12,7 @@ const LOADS_PER_SAMPLE = 3;
 
 export interface PatientSampler {
   /** WEIGHTS_NOT_LOADED only where no blob names them; UNAVAILABLE or TIMEOUT when patience ended. `blob`: of the weights asked for; by default the sampler's own. */
-  sample(input: SampleInput, blob?: BlobRef): Promise<Sampled>;
+  sample(input: SampleInput, blob?: BlobRef, interrupt?: StopSignal): Promise<Sampled>;
 }
 
 export interface Patience {
@@ -27,17 +27,17 @@ export function patientSampler(sampler: Sampler, weights: BlobRef | undefined, p
     loading.set(weightsHash, inFlight);
     return inFlight;
   };
-  const sampleLoading = async (input: SampleInput, blob: BlobRef | undefined): Promise<Sampled> => {
+  const sampleLoading = async (input: SampleInput, blob: BlobRef | undefined, interrupt: StopSignal | undefined): Promise<Sampled> => {
     for (let loads = 0; ; loads++) {
       try {
-        return await sampler.sample(input);
+        return await sampler.sample(input, interrupt);
       } catch (error) {
         if (!isWeightsMissing(error) || blob === undefined || loads === LOADS_PER_SAMPLE) throw error;
         await load(input.weightsHash, blob);
       }
     }
   };
-  return { sample: (input, blob = weights) => retryUnavailable(() => sampleLoading(input, blob), patience) };
+  return { sample: (input, blob = weights, interrupt = undefined) => retryUnavailable(() => sampleLoading(input, blob, interrupt), patience) };
 }
 
 export function isWeightsMissing(error: unknown): boolean {

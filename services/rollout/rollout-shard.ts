@@ -8,6 +8,7 @@ import { StemmaError } from '../../core/errors.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog, Sampler } from '../../core/ports.js';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
+import type { NewestWeights } from '../../core/stage/staleness.js';
 import type { EpisodeRequest, EpisodesRequested } from '../../proto/gen/stemma/v1/events.js';
 import type { RolloutActivities, Shard, ShardResult } from '../../workflows/activities.js';
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
@@ -104,8 +105,9 @@ async function startEpisodes(deps: RolloutDeps, shard: Shard, work: ShardWork): 
     onRetry: (error) => deps.logger.warn({ run: shard.run, stage: shard.stage, code: error.code }, `waiting for the sampler: ${error.message}`),
   });
   const stage = context.recipe.stages.find(({ id }) => id === shard.stage);
-  const ahead = round.purpose === 'train' && asynchronyOf(stage) !== undefined;
-  const sampler = ahead ? sampleWithNewest(patient, round, async () => (await work.requests.look()).newest) : sampleAsRequested(patient, round);
+  const asynchrony = round.purpose === 'train' ? asynchronyOf(stage) : undefined;
+  const look = async (): Promise<NewestWeights> => (await work.requests.look()).newest;
+  const sampler = asynchrony ? sampleWithNewest(patient, round, { look, inFlight: asynchrony.inFlight }) : sampleAsRequested(patient, round);
   const running = owed.map((request, index) => runOne(deps, shard, { ...work, request, stream: streams[index]!, sampler }));
   for (const episode of running) episode.catch(() => undefined); // Looked at by the caller.
   return { requests: requests.length, running };

@@ -66,7 +66,7 @@ const asynchronous = z.strictObject({
   ahead: z.int().min(1).max(8, 'expected ≤ 8: each is a round in flight').optional(),
   onStale: z.enum(['wait', 'weight', 'drop']).default('wait'),
   importanceCap: z.number().min(1, 'expected ≥ 1: below, fresh tokens would be truncated too').optional(),
-  inFlight: z.literal('between-turns', { error: "expected 'between-turns'; 'inside-turn' is not built yet: weights change only between turns" }).default('between-turns'),
+  inFlight: z.enum(['between-turns', 'inside-turn']).default('between-turns'),
 });
 
 const dataset = z.discriminatedUnion('source', [

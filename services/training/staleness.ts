@@ -17,7 +17,7 @@ export const STALENESS_FIGURES = {
 
 /** The weights behind these episodes, in order of first use; one in a synchronous stage. */
 export function sampledBy(episodes: readonly Finished[]): string[] {
-  return [...new Set(episodes.flatMap(({ state }) => state.turns.map((turn) => turn.weightsHash)))];
+  return [...new Set(episodes.flatMap(({ state }) => state.turns.flatMap((turn) => turn.spans.map(({ weightsHash }) => weightsHash))))];
 }
 
 export interface Judged {

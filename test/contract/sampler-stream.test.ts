@@ -107,6 +107,37 @@ describe('the sampler stream', () => {
     expect((await fine).finish).toBe('length');
   });
 
+  test('an interruption names its request on the same stream, and only while it is unanswered', async () => {
+    const [cut, late] = [new AbortController(), new AbortController()];
+    const asked = sampler.sample(input(1), cut.signal);
+    const { stream, request } = await server.next();
+    cut.abort();
+    const interruption = await server.next();
+    expect(interruption.stream).toBe(stream);
+    expect(interruption.request).toMatchObject({ requestId: request.requestId, interrupt: true });
+    stream.write(answer(request, [], { finish: 'interrupted' }));
+    expect(await asked).toMatchObject({ finish: 'interrupted', tokens: new Uint32Array(0) });
+    const second = sampler.sample(input(2), late.signal);
+    const next = await server.next();
+    stream.write(answer(next.request, [7], { finish: 'stop' }));
+    await second;
+    late.abort();
+    const third = sampler.sample(input(3));
+    const after = await server.next();
+    expect(after.request.interrupt).toBe(false);
+    stream.write(answer(after.request, [7]));
+    await third;
+  });
+
+  test('a turn without tokens that was not interrupted is an error, and so is an end that nobody knows', async () => {
+    for (const [tokens, finish] of [[[], 'stop'], [[1], 'tired']] as const) {
+      const asked = sampler.sample(input(1));
+      const { stream, request } = await server.next();
+      stream.write(answer(request, [...tokens], { finish }));
+      expect(await failureOf(asked)).toMatchObject({ code: 'CORRUPT' });
+    }
+  });
+
   test('other weights than asked for are an error', async () => {
     const asked = sampler.sample(input(1));
     const { stream, request } = await server.next();

@@ -1,6 +1,7 @@
 /** What any sampler must do, held against the real sidecar. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SampleInput } from '../../core/ports.js';
+import { joined, restOf } from '../../services/rollout/turn-parts.js';
 import { VOCABULARY_SIZE, describeWithSidecar, openRealSidecar, type RealSidecar } from '../support/real-sidecar.js';
 
 describeWithSidecar('sampler: sidecar', () => {
@@ -40,6 +41,17 @@ describeWithSidecar('sampler: sidecar', () => {
     const prefix = Uint32Array.of(5, 6, 7, ...first.tokens, 9);
     const next = await sidecar.sampler.sample(ask({ tokens: prefix, seed: 43n }));
     expect(await sidecar.sampler.sample(ask({ tokens: prefix, seed: 43n }))).toEqual(next);
+  });
+
+  test('interrupted, it answers soon with what it has; the rest of the turn follows from there', async () => {
+    const cut = AbortSignal.abort();
+    const whole = await sidecar.sampler.sample(ask({ maxNewTokens: 100 }));
+    const part = await sidecar.sampler.sample(ask({ maxNewTokens: 100 }), cut);
+    expect(part.finish).toBe('interrupted');
+    expect(part.tokens.length).toBeLessThan(100);
+    const { weightsHash: _, ...turn } = ask({ maxNewTokens: 100 });
+    const rest = await sidecar.sampler.sample({ ...restOf(turn, [part]), weightsHash });
+    expect([...joined([part, rest]).tokens]).toEqual([...whole.tokens]);
   });
 
   test('a stop token ends the turn and is part of it', async () => {

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { episodeFold } from '../../core/episode/episode.js';
 import { trajectoryOf, type Trajectory } from '../../core/episode/trajectory.js';
+import type { RecordedTurn } from '../../core/episode/turn.js';
 import { unpackF32 } from '../../core/log/bytes.js';
 import { episodeStream, runStream, stageStream } from '../../core/log/keys.js';
 import type { StoredEvent } from '../../core/ports.js';
@@ -28,7 +29,9 @@ const RUN = 'ahead-s1-1';
 interface Setting {
   /** The stage of micro that it is a copy of; itself by default. */
   readonly like?: string;
-  readonly asynchronous: { readonly maxStaleness: number; readonly ahead?: number; readonly onStale?: string; readonly importanceCap?: number };
+  /** In the place of that stage's. */
+  readonly domain?: string;
+  readonly asynchronous: { readonly maxStaleness: number; readonly ahead?: number; readonly onStale?: string; readonly importanceCap?: number; readonly inFlight?: string };
   /** What no member of a batch may exceed. */
   readonly bound: number;
 }
@@ -37,14 +40,19 @@ interface Setting {
 const STAGES: { readonly [stage: string]: Setting } = {
   'search-rl': { asynchronous: { maxStaleness: 1 }, bound: 1 },
   'instruction-rl1': { asynchronous: { maxStaleness: 2 }, bound: 2 },
-  weighting: { like: 'search-rl', asynchronous: { maxStaleness: 0, ahead: 2, onStale: 'weight', importanceCap: 2 }, bound: 2 },
+  weighting: { like: 'search-rl', asynchronous: { maxStaleness: 0, ahead: 2, onStale: 'weight', importanceCap: 2, inFlight: 'inside-turn' }, bound: 2 },
+  inside: { like: 'search-rl', domain: 'tools', asynchronous: { maxStaleness: 1, inFlight: 'inside-turn' }, bound: 1 },
   dropping: { like: 'search-rl', asynchronous: { maxStaleness: 0, ahead: 1, onStale: 'drop' }, bound: 0 },
   distill: { asynchronous: { maxStaleness: 1 }, bound: 1 },
 };
 const STEPS = 4;
-const KILLED_IN = ['search-rl', 'weighting', 'dropping'];
+const KILLED_IN = ['search-rl', 'weighting', 'inside', 'dropping'];
+
+/** Of the stage `inside`: a round takes longer than a step, so that steps end inside turns. */
+const LONG_TURNS = { maxTurns: 2, maxTurnTokens: 240, maxContextTokens: 384 };
 
 interface RecipeFile {
+  budgets: object;
   stages: { id: string }[];
 }
 
@@ -52,10 +60,11 @@ interface RecipeFile {
 function writeRecipe(folder: string): string {
   const recipe = parse(readFileSync(MICRO, 'utf8')) as RecipeFile;
   const stage = (id: string) => recipe.stages.find((each) => each.id === id);
-  const ahead = Object.entries(STAGES).map(([id, { like = id, asynchronous }]) => ({ ...stage(like), id, evaluate: false, steps: STEPS, asynchronous }));
+  const ahead = Object.entries(STAGES).map(([id, { like = id, domain, asynchronous }]) => (
+    { ...stage(like), ...(domain && { domain }), id, evaluate: false, steps: STEPS, asynchronous }));
   const file = join(folder, 'ahead.yaml');
   writeFileSync(file, stringify({
-    ...recipe, name: 'ahead', stages: [{ ...stage('sft'), evaluate: false }, ...ahead],
+    ...recipe, name: 'ahead', budgets: { ...recipe.budgets, tools: LONG_TURNS }, stages: [{ ...stage('sft'), evaluate: false }, ...ahead],
     teachers: { search: 'search-rl', science: 'none', instruction: 'instruction-rl1', tools: 'none' },
   }, { aliasDuplicateObjects: false }));
   return file;
@@ -114,6 +123,18 @@ describe('an asynchronous run', () => {
     expect(figure('importance_weight').sum / figure('importance_weight').count).toBeLessThanOrEqual(2);
   });
 
+  it('inside: weights change inside turns, whose tokens are each of the weights that their span names', async () => {
+    const { members, stage } = await measured('inside');
+    const versions = versionsBefore(STEPS + 1, stage.requested[0]!.weightsHash, stage.committed);
+    const changed = members.flatMap(({ turns }) => turns.filter(({ spans }) => spans.length > 1));
+    expect(changed.length).toBeGreaterThan(0);
+    for (const { spans, length } of changed) {
+      expect(spans.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(length);
+      const of = spans.map(({ weightsHash }) => versions.get(weightsHash)!);
+      expect(of).toEqual([...new Set(of)].sort((x, y) => x - y));
+    }
+  });
+
   it('dropping: each stale episode says so, and its sample of its prompt is asked for again', async () => {
     const { stage, figure } = await measured('dropping');
     const rounds = stage.requested.filter(({ step, purpose }) => step > 0 && purpose === 'train');
@@ -145,6 +166,7 @@ interface Figure {
 }
 
 interface Member {
+  readonly turns: readonly RecordedTurn[];
   readonly trajectory: Trajectory;
   readonly terms: readonly LossTerm[];
   /** In steps, of its stalest token. */
@@ -174,10 +196,11 @@ async function measured(id: string): Promise<Measured> {
       const { samples } = Batch.decode(await blobs.get(batch!));
       const versions = versionsBefore(step, parent, stage.committed);
       return Promise.all(samples.map(async ({ member, terms }): Promise<Member> => {
-        const trajectory = trajectoryOf((await readFold(log, episodeStream(RUN, member), episodeFold)).state);
+        const { state } = await readFold(log, episodeStream(RUN, member), episodeFold);
+        const trajectory = trajectoryOf(state);
         const behind = staleTokens(trajectory, { step, bound: 0 }, versions);
         return {
-          trajectory, terms,
+          trajectory, terms, turns: state.turns,
           staleness: stalenessOf(step, trajectory.sampledSpans.map(({ weightsHash }) => weightsHash), versions),
           staleAt: behind === undefined ? [] : positions(behind),
         };

@@ -176,6 +176,34 @@ def test_cancelled_requests_leave_and_the_others_do_not_notice():
     assert recorder.results["w"] == alone and not delivered
 
 
+@pytest.mark.parametrize("ticks", [0, 1, 6])
+def test_an_interrupted_request_goes_on_where_it_was_and_its_neighbours_do_not_notice(ticks):
+    """What follows t tokens is a turn of its own: the longer prefix, and the seed moved on by t times the generator's increment."""
+    requests = [r | dict(max_new_tokens=20, stop_token_ids=[]) for r in requests_of(TINY, 4, seed=12)]
+    whole = Recorder(TINY).run({0: [(str(i), request) for i, request in enumerate(requests)]})
+    recorder, parts = Recorder(TINY), []
+    cut = Ticket(parts.append, lambda: False)
+    recorder.sampler.submit(recorder.model.weights_hash, Slot(**requests[0], payload=cut))
+    for i in (1, 2, 3):
+        recorder.submit(str(i), requests[i])
+    with torch.inference_mode():
+        for _ in range(ticks):
+            recorder.sampler.tick()
+    recorder.sampler.interrupt(cut)
+    recorder.sampler.interrupt(cut)
+    [part] = parts
+    drawn = len(part.tokens)
+    assert part.interrupted and not part.stopped and drawn == (ticks + 1 if ticks else 0)
+    rest = requests[0] | dict(
+        prefix=np.concatenate([requests[0]["prefix"], part.tokens]), max_new_tokens=20 - drawn,
+        seed=(requests[0]["seed"] + drawn * 0x9E3779B97F4A7C15) % 2**64)
+    recorder.run({0: [("rest", rest)]})
+    tokens, logprobs, stopped = recorder.results.pop("rest")
+    assert (part.tokens.tobytes() + tokens, stopped) == (whole["0"][0], whole["0"][2])
+    np.testing.assert_allclose(np.frombuffer(part.logprobs.tobytes() + logprobs, np.float32), np.frombuffer(whole["0"][1], np.float32), atol=1e-5)
+    assert {name: recorder.results[name] for name in "123"} == {name: whole[name] for name in "123"}
+
+
 def test_cache_lengths_grow_in_small_steps_and_hold_what_is_asked():
     assert [cache_length(n) for n in (1, 64, 65, 97, 129, 193, 257, 1000)] == [64, 64, 96, 128, 192, 256, 384, 1024]
     assert find_row_floor(TINY, torch.device("cpu")) >= 16

@@ -44,7 +44,7 @@ export interface Process {
 const nothing = (): void => undefined;
 const cancellation = (): AbortSignal => new AbortController().signal;
 const logger = { info: nothing, warn: nothing, error: nothing, debug: nothing, child: () => logger } as unknown as Logger;
-const rolloutMetrics = { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing };
+const rolloutMetrics = { sampled: nothing, changedWeights: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing };
 const trainingMetrics: TrainingMetrics = { timed: (_kind, _part, work) => work(), replayed: nothing };
 const scoringMetrics = { scored: nothing, reused: nothing, failed: nothing, chunk: nothing };
 

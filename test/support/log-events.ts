@@ -11,7 +11,7 @@ export function turn(number: number, note = '', bytes = 8): Payload {
     $case: 'turnSampled',
     value: {
       attempt: 1, turn: number, tokens: new Uint8Array(bytes).fill(number % 251), logprobs: new Uint8Array(bytes).fill(7),
-      weightsHash: note, finish: 'stop',
+      weightsHash: note, finish: 'stop', changedWeights: undefined,
     },
   };
 }

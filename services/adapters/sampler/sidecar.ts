@@ -5,10 +5,10 @@
  * input gives the same tokens.
  */
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
-import { SamplerServiceClient, type SampleRequest, type SampleResponse } from '../../../proto/gen/stemma/v1/sampler.js';
+import { SampleRequest, SamplerServiceClient, type SampleResponse } from '../../../proto/gen/stemma/v1/sampler.js';
 import { StemmaError } from '../../../core/errors.js';
 import { packU32, unpackF32, unpackU32 } from '../../../core/log/bytes.js';
-import type { SampleInput, Sampled, Sampler } from '../../../core/ports.js';
+import type { SampleInput, Sampled, Sampler, StopSignal } from '../../../core/ports.js';
 import { CHANNEL_OPTIONS, callUnary, fromServiceError, insecureCredentials, isErrorCode } from '../../runtime/grpc.js';
 import { LONG_CALL_MS } from '../sidecar-channel.js';
 
@@ -24,7 +24,7 @@ export function sidecarSampler(address: string): SidecarSampler {
   const client = new SamplerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
   const exchange = new SampleExchange(client);
   return {
-    sample: (input) => exchange.ask(input),
+    sample: (input, interrupt) => exchange.ask(input, interrupt),
     async loadWeights(weightsHash, weights) {
       await callUnary(client.loadWeights.bind(client), { weightsHash, weights }, { boundary: 'sampler', timeoutMs: LONG_CALL_MS });
     },
@@ -43,15 +43,21 @@ class SampleExchange {
 
   constructor(private readonly client: SamplerServiceClient) {}
 
-  ask(input: SampleInput): Promise<Sampled> {
+  ask(input: SampleInput, interrupt?: StopSignal): Promise<Sampled> {
     if (this.closed) return Promise.reject(away('the sampler was closed'));
     this.asked += 1;
     const requestId = String(this.asked);
     return new Promise((resolve, reject) => {
       this.pending.set(requestId, { input, resolve, reject });
       const { tokens, stopTokenIds, bannedTokenIds, ...rest } = input;
-      this.open().write({ ...rest, requestId, tokens: packU32(tokens), stopTokenIds: [...stopTokenIds], bannedTokenIds: [...bannedTokenIds] });
+      this.open().write({ ...rest, requestId, tokens: packU32(tokens), stopTokenIds: [...stopTokenIds], bannedTokenIds: [...bannedTokenIds], interrupt: false });
+      if (interrupt?.aborted) this.interrupt(requestId);
+      else interrupt?.addEventListener('abort', () => this.interrupt(requestId));
     });
+  }
+
+  private interrupt(requestId: string): void {
+    if (this.pending.has(requestId)) this.stream?.write(SampleRequest.fromPartial({ requestId, interrupt: true }));
   }
 
   close(): void {
@@ -90,6 +96,8 @@ class SampleExchange {
   }
 }
 
+const FINISHES = ['stop', 'length', 'interrupted'] as const;
+
 function readAnswer(input: SampleInput, response: SampleResponse): Sampled | StemmaError {
   if (response.errorCode !== '') {
     const code = isErrorCode(response.errorCode) ? response.errorCode : 'INVALID';
@@ -102,11 +110,12 @@ function readAnswer(input: SampleInput, response: SampleResponse): Sampled | Ste
   }
   const tokens = unpackU32(response.tokens);
   const logprobs = unpackF32(response.logprobs);
-  if (tokens.length === 0 || tokens.length !== logprobs.length) {
-    return new StemmaError('sampler', 'CORRUPT', `sampler answered ${tokens.length} tokens with ${logprobs.length} log-probabilities`,
+  const finish = FINISHES.find((known) => known === response.finish);
+  if (finish === undefined || (tokens.length === 0 && finish !== 'interrupted') || tokens.length !== logprobs.length) {
+    return new StemmaError('sampler', 'CORRUPT', `sampler answered ${tokens.length} tokens with ${logprobs.length} log-probabilities, finished by '${response.finish}'`,
       'The sidecar and this program differ in version: set up again.');
   }
-  return { tokens, logprobs, weightsHash: response.weightsHash, finish: response.finish === 'stop' ? 'stop' : 'length' };
+  return { tokens, logprobs, weightsHash: response.weightsHash, finish };
 }
 
 function away(message: string): StemmaError {

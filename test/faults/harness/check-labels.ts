@@ -92,7 +92,7 @@ async function memberProblems(of: Labelling, stage: string, { member, sample, cl
     ...failing([
       [same(sample.tokens, packU32(tokens)), 'another\'s tokens'],
       [member.reward === episode.reward, `reward ${member.reward}, the episode's is ${episode.reward}`],
-      [episode.turns.every((turn) => closed.policyWeightsHashes.includes(turn.weightsHash)), 'sampled by other weights'],
+      [episode.turns.every((turn) => turn.spans.every(({ weightsHash }) => closed.policyWeightsHashes.includes(weightsHash))), 'sampled by other weights'],
       [recomputedReward(of, episode) === episode.reward, 'its reward is not what its own turns earn'],
     ]),
   ];

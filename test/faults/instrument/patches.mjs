@@ -16,8 +16,8 @@ export const PATCHES = {
     { file: KAFKA, find: 'export class KafkaLog {', replace: `${IMPORTS}export class KafkaLog {` },
     { file: KAFKA, find: 'async append(events) {', replace: `async append(events) { ${observed('this.appendToKafka(again)')} }\n    async appendToKafka(events) {` },
     {
-      file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input, blob), patience)',
-      replace: 'retryUnavailable(() => sampleLoading(input, blob), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
+      file: 'services/rollout/patient-sampler.js', find: 'retryUnavailable(() => sampleLoading(input, blob, interrupt), patience)',
+      replace: 'retryUnavailable(() => sampleLoading(input, blob, interrupt), patience).then((turn) => stemmaInstrument.sampled(input, turn))',
     },
   ],
   proxied: [
@@ -47,7 +47,7 @@ async function runShardOnce(`,
   }],
   /** Another attempt at a turn samples other tokens, as on a GPU: only then can a zombie's turn be told from the holder's. */
   'sampling differs': [{
-    file: 'services/rollout/patient-sampler.js', find: 'return await sampler.sample(input);', replace: 'return await sampler.sample(stemmaInstrument.otherSeed(input));',
+    file: 'services/rollout/patient-sampler.js', find: 'return await sampler.sample(input, interrupt);', replace: 'return await sampler.sample(stemmaInstrument.otherSeed(input), interrupt);',
   }],
 
   // ---------------------------------------------------------------- broken

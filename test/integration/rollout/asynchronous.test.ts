@@ -54,11 +54,55 @@ describe('standing rollouts of an asynchronous stage', () => {
     const states = async () => Promise.all(ahead.episodes.map(({ episode }) => bench.state('ahead', episode)));
     while ((await states()).some(({ status }) => status === 'owed' || status === 'running')) await new Promise((resolve) => setTimeout(resolve, 5));
     // Of step 2: all began before step 1 was committed.
-    const versions = (await states()).map(({ turns }) => turns.map(({ weightsHash }) => weightsHash));
+    const versions = (await states()).map(({ turns }) => turns.flatMap(({ spans }) => spans.map(({ weightsHash }) => weightsHash)));
     expect(versions.some((hashes) => hashes.length > 1)).toBe(true);
     for (const [begun, ...rest] of versions) expect([begun, ...new Set(rest)]).toEqual(rest.length > 0 ? ['w', 'w1'] : ['w']);
     await commit(stage, 2);
     expect(await standing).toEqual({ over: true });
+  });
+});
+
+describe('rollouts whose learner stands still', () => {
+  let bench: RolloutBench;
+  beforeAll(async () => { bench = await openRolloutBench(2); });
+  afterAll(() => bench[Symbol.asyncDispose]());
+
+  test('play the steps they were asked for, then look and sample nothing', async () => {
+    const log = await bench.newRun('stalled');
+    const stage = await claimStream(log, { stream: stageStream('stalled', STAGE), role: 'planner', holder: 'test', run: 'stalled' }, stageFold);
+    const first = [...stage.state.requests.values()].flat()[0]!;
+    const ahead = { ...first, step: 2, episodes: first.episodes.map((request) => ({ ...request, episode: `2.${request.episode}` })) };
+    await stage.record({ $case: 'episodesRequested', value: ahead });
+    const stop = new AbortController();
+    let looks = 0;
+    const counted: EventLog = {
+      append: (events) => log.append(events), tail: (cursor, signal) => log.tail(cursor, signal), close: () => log.close(),
+      readStream(stream, from) {
+        if (stream === stageStream('stalled', STAGE)) looks += 1;
+        return log.readStream(stream, from);
+      },
+    };
+    let sampled = 0;
+    const sampler: Sampler = {
+      sample(input) {
+        sampled += 1;
+        return bench.sampler.sample(input);
+      },
+      loadWeights: (hash, blob) => bench.sampler.loadWeights(hash, blob),
+    };
+    const rl = bench.recipe.stages.find(({ kind }) => kind === 'rl')!;
+    const recipe = { ...bench.recipe, stages: [{ ...rl, id: STAGE, steps: 9, asynchronous: { maxStaleness: 1, onStale: 'wait', inFlight: 'between-turns' } }] as typeof bench.recipe.stages };
+    const standing = bench.activities({ cancellation: () => stop.signal, sampler }, { recipe, log: counted }).standRollouts({ run: 'stalled', stage: STAGE, slot: 0, slots: 1 });
+    const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
+      while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const all = [...first.episodes, ...ahead.episodes];
+    await until(async () => (await Promise.all(all.map(({ episode }) => bench.state('stalled', episode)))).every(({ status }) => status === 'completed' || status === 'truncated'));
+    const [sampledThen, looksThen] = [sampled, looks];
+    await until(() => looks > looksThen + 20);
+    expect(sampled).toBe(sampledThen);
+    stop.abort();
+    expect(await standing).toEqual({ over: false });
   });
 });
 
@@ -77,10 +121,10 @@ describe('a turn whose weights the trainer has just replaced', () => {
   test('waits for the commit that names the new ones', async () => {
     let looks = 0;
     const look = (): Promise<NewestWeights> => Promise.resolve((looks += 1) > 3 ? { committed: 'w1' } : {});
-    expect((await sampleWithNewest(onlyNew, round, look).sample(input)).weightsHash).toBe('w1');
+    expect((await sampleWithNewest(onlyNew, round, { look, inFlight: 'between-turns' }).sample(input)).spans).toEqual([{ weightsHash: 'w1', tokens: 1 }]);
   });
 
   test('is reported where none comes', async () => {
-    await expect(sampleWithNewest(onlyNew, round, () => Promise.resolve({})).sample(input)).rejects.toMatchObject({ code: 'WEIGHTS_NOT_LOADED' });
+    await expect(sampleWithNewest(onlyNew, round, { look: () => Promise.resolve({}), inFlight: 'between-turns' }).sample(input)).rejects.toMatchObject({ code: 'WEIGHTS_NOT_LOADED' });
   });
 });

@@ -27,7 +27,7 @@ function dyingLog(log: EventLog, allowed: number): EventLog {
 
 /** What an episode came to, whichever attempt it was. */
 function said({ reward, turns }: EpisodeState) {
-  return { reward, turns: turns.map(({ tokens, logprobs, weightsHash, finish, observationTokens, record }) => ({ tokens, logprobs, weightsHash, finish, observationTokens, record })) };
+  return { reward, turns: turns.map(({ tokens, logprobs, spans, finish, observationTokens, record }) => ({ tokens, logprobs, spans, finish, observationTokens, record })) };
 }
 
 async function countEvents(log: EventLog, streams: readonly string[]): Promise<number> {

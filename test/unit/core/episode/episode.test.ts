@@ -19,7 +19,7 @@ function started(attempt = 1, promptLength = 5): Payload {
 
 function sampled(turn: number, tokens: number[], finish = 'stop', attempt = 1): Payload {
   return { $case: 'turnSampled', value: {
-    attempt, turn, tokens: packU32(tokens), logprobs: packF32(tokens.map(() => -0.5)), weightsHash: 'w', finish,
+    attempt, turn, tokens: packU32(tokens), logprobs: packF32(tokens.map(() => -0.5)), weightsHash: 'w', finish, changedWeights: undefined,
   } };
 }
 

@@ -38,6 +38,35 @@ function findings({ asynchronous = dropping, sampler = 'w0', askAgain = true, me
   return modelFindings(runViewOf(story.events), audited).map(({ event, what }) => `${event}: ${what}`);
 }
 
+describe('weights that changed inside a turn', () => {
+  const inside: Asynchrony = { maxStaleness: 1, onStale: 'wait', inFlight: 'inside-turn' };
+  function changed(spans: readonly string[], asynchronous: Asynchrony): string[] {
+    const story = new Story();
+    story.tell(RUN, { $case: 'runCreated', value: { run: 'r' } }, started('ahead', 'rl', 'w0'));
+    story.tell(stage('ahead'), closed(1, []), committed({ step: 1, parent: 'w0', hash: 'w1' }), requested({ step: 2, purpose: 'train', weightsHash: 'w0', episodes: ['a0'] }));
+    story.tell(episode('a0'), { $case: 'attemptStarted', value: { attempt: 1 } }, { $case: 'turnSampled', value: {
+      attempt: 1, tokens: new Uint8Array(8), weightsHash: spans[0]!, changedWeights: { spans: spans.map((weightsHash) => ({ weightsHash, tokens: 1 })), kvCache: 'recomputed' },
+    } }, ended('completed', 1));
+    const batch = closed(2, ['a0']);
+    if (batch?.$case === 'batchClosed') batch.value!.policyWeightsHashes = ['w0', 'w1'];
+    story.tell(stage('ahead'), batch);
+    const audited = { recipe: { ...recipe, stages: [{ ...rl, id: 'ahead', init: 'base', klCoefficient: 0, asynchronous }] }, baseWeightsHash: 'w0' };
+    return modelFindings(runViewOf(story.events), audited).map(({ event, what }) => `${event}: ${what}`);
+  }
+
+  it('were newer ones, where the recipe lets them: nothing to find', () => {
+    expect(changed(['w0', 'w1'], inside)).toEqual([]);
+  });
+
+  it('are found where they went back, where they may not change, and where a later span is of weights that the batch does not name', () => {
+    expect(changed(['w1', 'w0'], inside)).toEqual([expect.stringMatching(/^turnSampled 1\/0: .*and not to newer ones$/)]);
+    expect(changed(['w0', 'w1'], { ...inside, inFlight: 'between-turns' })).toEqual([expect.stringMatching(/^turnSampled 1\/0: .*does not allow$/)]);
+    expect(changed(['w0', 'w9'], inside)).toEqual([
+      expect.stringMatching(/^batchClosed 2: .*sampled by w9/), expect.stringMatching(/and not to newer ones$/),
+    ]);
+  });
+});
+
 describe('an episode dropped as stale', () => {
   it('was staler than allowed and its sample was asked for again: nothing to find', () => {
     expect(findings({})).toEqual([]);

@@ -72,6 +72,10 @@ describe('the audit of a real run', () => {
       [/^episode distill\.\S+, episodeScored teacher\/\w+: .* to which distill does not route search/, /batchClosed 1: episode \S+ .* has no score by the teacher of search/, /learns from a score by/]],
     ['a reference score by a stranger', (run) => { all(run, 'episodeScored').find(({ purpose }) => purpose === 'reference')!.scorerWeightsHash = 'f00'; }, [/^episode search-rl\S+, episodeScored reference\/f00: /]],
     ['a member sampled by weights that the batch does not name', (run) => { first(run, 'turnSampled', '/distill.1.0.0.0').weightsHash = 'f00'; }, [/^stage distill, batchClosed 1: episode distill\.1\.0\.0\.0 .* was sampled by f00/]],
+    ['a turn whose spans of weights do not cover it, in a stage that changes none inside', (run) => {
+      const turn = first(run, 'turnSampled', '/distill.1.0.0.0');
+      turn.changedWeights = { spans: [{ weightsHash: turn.weightsHash, tokens: 1 }], kvCache: 'recomputed' };
+    }, [/^episode distill\.1\.0\.0\.0, turnSampled 1\/0: .*its spans of weights cover 1 of its \d+ tokens/, /turnSampled 1\/0: weights changed inside a turn .*its recipe does not allow$/]],
     ['policy weights that no step ended in', (run) => { first(run, 'batchClosed', '/search-rl').policyWeightsHashes.push('f00'); }, [/^stage search-rl, batchClosed 1: .*weights f00 sampled it, which no step ended in/]],
     ['a member under another domain', (run) => { first(run, 'batchClosed', '/search-rl').members[0]!.domain = 'tools'; }, [/^stage search-rl, batchClosed 1: episode \S+ of search is in the batch .* as one of tools/]],
     ['episodes asked of unknown weights', (run) => { all(run, 'episodesRequested', '/distill')[1]!.weightsHash = 'f00'; }, [/^stage distill, episodesRequested 2\/0\/train: .*weights f00/]],
