@@ -6,7 +6,7 @@ import resource
 import torch
 
 from .errors import SidecarError
-from .head_choice import head_rule
+from .head_choice import head_rule, top_k_rule
 
 
 def choose_device(name: str) -> torch.device:
@@ -22,6 +22,7 @@ def fingerprint(device: torch.device, threads: int) -> dict:
         "dtype": "float32", "torch": torch.__version__, "threads": threads, "machine": platform.machine(),
         "cpuCapability": torch.backends.cpu.get_cpu_capability(),
         "cuda": torch.version.cuda if device.type == "cuda" else None, "svaHead": "/".join(map(str, head_rule(device))), "format": 1,
+        **({"topKHead": "/".join(map(str, top_k_rule(device)))} if device.type == "cuda" else {}),
     }
 
 

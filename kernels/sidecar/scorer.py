@@ -10,10 +10,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ops.topk_head.op import SELECTS, RowProblem
 from ops.topk_head.top_k import top_k
 
 from .arrays import pack_f32, pack_u32, unpack_u32
 from .errors import SidecarError
+from .head_choice import DENSE, TopKSelector
 from .models import Model
 from .prefill import padded_rows, passes, prefill
 from .protocol import data_pb2
@@ -22,7 +24,7 @@ from .protocol import data_pb2
 _MAX_LOGITS = 1 << 26
 
 
-def score(model: Model, request) -> "data_pb2.ScoreTable":
+def score(model: Model, request, heads: TopKSelector) -> "data_pb2.ScoreTable":
     """A ScoreTable for a ScoreRequest, rows in the request's order. INVALID names the sample that is wrong."""
     samples = [_read_sample(index, sample, model) for index, sample in enumerate(request.samples)]
     k = request.top_k
@@ -37,31 +39,45 @@ def score(model: Model, request) -> "data_pb2.ScoreTable":
         hidden, _ = prefill(model, [samples[i][0] for i in chosen], [samples[i][1] - 1 for i in chosen])
         given = np.concatenate([samples[i][0][samples[i][1]] for i in chosen]).astype(np.int64)
         counts = [len(samples[i][1]) for i in chosen]
-        columns = _columns(model, hidden, given, (k, banned))
+        columns = _columns(model, hidden, given, (k, banned, heads))
         _fill_rows([rows[i] for i in chosen], counts, columns)
     return table
 
 
-def _columns(model: Model, hidden: torch.Tensor, given: np.ndarray, support: tuple[int, torch.Tensor]) -> dict[str, np.ndarray]:
+def _columns(model: Model, hidden: torch.Tensor, given: np.ndarray, support: tuple[int, torch.Tensor, TopKSelector]) -> dict[str, np.ndarray]:
     """hidden [≥ n, H], given ids [n] → ScoreRow fields with n leading entries."""
-    k, banned = support
+    k, banned, heads = support
+    vocabulary = model.architecture.vocab_size
+    implementation = heads.choose(vocabulary, k)
     parts: dict[str, list[np.ndarray]] = {}
     ids = torch.zeros(hidden.shape[0], dtype=torch.int64)
     ids[: len(given)] = torch.from_numpy(given)
     ids = ids.to(model.device)
-    block = padded_rows(_MAX_LOGITS // model.architecture.vocab_size, model)
+    block = padded_rows(_MAX_LOGITS // vocabulary, model)
     for start in range(0, hidden.shape[0], block):
         # A short last block begins earlier, to stay above the row floor.
         low = max(0, min(start, hidden.shape[0] - model.row_floor))
-        logprobs = F.linear(hidden[low : start + block], model.weights.head)[start - low :].log_softmax(-1)
+        logits = F.linear(hidden[low : start + block], model.weights.head)[start - low :]
         if k:
-            values, chosen = top_k(logprobs.masked_fill(banned, float("-inf")), k)
+            values, chosen = _largest(logits, k, banned, implementation)
+            heads.count(implementation, vocabulary, k)
             fields = {"ids": chosen, "values": values, "mass": values.double().exp().sum(-1).float()}
         else:
-            fields = {"given_logprobs": logprobs.gather(1, ids[start : start + block, None])[:, 0]}
+            fields = {"given_logprobs": logits.log_softmax(-1).gather(1, ids[start : start + block, None])[:, 0]}
         for name, tensor in fields.items():
             parts.setdefault(name, []).append(tensor.cpu().numpy())
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _largest(logits: torch.Tensor, k: int, banned: torch.Tensor, implementation: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """logits [n, V] → log-probabilities over the whole vocabulary, descending, and ids, both [n, k]; a row depends on its own logits only."""
+    if implementation == DENSE:
+        return top_k(logits.log_softmax(-1).masked_fill(banned, float("-inf")), k)
+    try:
+        chosen = SELECTS[implementation](logits, k, banned, True)
+    except RowProblem as problem:
+        raise SidecarError("INVALID", f"the teacher cannot be scored: {problem}") from None
+    return chosen.values - chosen.lse[:, None], chosen.ids
 
 
 def _fill_rows(rows: Sequence, counts: Sequence[int], columns: dict[str, np.ndarray]) -> None:

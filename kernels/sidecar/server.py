@@ -9,6 +9,7 @@ from .blobs import open_blobs
 from .compute_thread import ComputeThread
 from .errors import SidecarError
 from .fingerprint import fingerprint_json
+from .head_choice import TopKSelector
 from .models import ModelCache
 from .protocol import sampler_pb2_grpc, scorer_pb2_grpc, trainer_pb2_grpc
 from .sampler import Sampler
@@ -37,7 +38,9 @@ def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
     blobs = open_blobs(settings.blobs)
     models = ModelCache(blobs, settings.device, settings.max_models, settings.pinned_weights)
     trainer = Trainer(blobs, settings.device)
-    trainer.heads.announce()
+    scorer_heads = TopKSelector(settings.device)
+    for heads in (trainer.heads, scorer_heads):
+        heads.announce()
     models.current_weights = trainer.current_weights
     sampler = Sampler(models)
     compute = ComputeThread(sampler)
@@ -48,9 +51,10 @@ def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
     ]
     server = grpc.server(ThreadPoolExecutor(_HANDLER_THREADS, "rpc"), options=options)
     sampler_pb2_grpc.add_SamplerServiceServicer_to_server(SamplerService(compute, sampler, models), server)
-    scorer_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerService(compute, models, blobs), server)
+    scorer_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerService(compute, models, blobs, scorer_heads), server)
     description = fingerprint_json(settings.device, settings.threads)
-    trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerService(compute, trainer, models, blobs, description), server)
+    service = TrainerService(compute, trainer, models, blobs, description, scorer_heads)
+    trainer_pb2_grpc.add_TrainerServiceServicer_to_server(service, server)
     try:
         port = server.add_insecure_port(f"127.0.0.1:{settings.port}")
     except RuntimeError as error:

@@ -9,6 +9,7 @@ from .compute_thread import ComputeThread
 from .errors import SidecarError
 from .export import export
 from .fingerprint import peak_memory_bytes
+from .head_choice import HeadSelector, TopKSelector
 from .logs import log
 from .models import ModelCache
 from .optimizer import read_settings
@@ -19,12 +20,15 @@ from .trainer import StepIdentity, Trainer
 
 
 class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
-    def __init__(self, compute: ComputeThread, trainer: Trainer, models: ModelCache, blobs: BlobStore, fingerprint_json: str):
+    def __init__(
+        self, compute: ComputeThread, trainer: Trainer, models: ModelCache, blobs: BlobStore, fingerprint_json: str, scorer_heads: TopKSelector,
+    ):
         self._compute = compute
         self._trainer = trainer
         self._models = models
         self._blobs = blobs
         self._fingerprint_json = fingerprint_json
+        self._scorer_heads = scorer_heads
 
     @answering
     def TrainTokenizer(self, request, context):
@@ -103,12 +107,16 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
             loaded_weights_hashes=self._models.hashes(),
             sampled_tokens=sampler.sampled_tokens, active_slots=sampler.active_slots, waiting_requests=sampler.waiting,
             waiting_jobs=self._compute.waiting_jobs,
-            heads=[trainer_pb2.HeadUse(implementation=name, vocabulary=v, top_k=k, micro_batches=n) for name, v, k, n in self._trainer.heads.used()],
+            heads=_uses(self._trainer.heads), scorer_heads=_uses(self._scorer_heads),
         )
 
 
 def _identity(state) -> tuple[str, str, int]:
     return state.state_hash, state.weights_hash, state.step
+
+
+def _uses(selector: HeadSelector | TopKSelector):
+    return [trainer_pb2.HeadUse(implementation=name, vocabulary=v, top_k=k, uses=n) for name, v, k, n in selector.used()]
 
 
 def _ref(ref: Ref):

@@ -14,6 +14,7 @@ interface Instruments {
   readonly busy: Counter;
   readonly tokens: Counter;
   readonly heads: Counter<'implementation' | 'vocabulary' | 'top_k'>;
+  readonly scorerHeads: Counter<'implementation' | 'vocabulary' | 'top_k'>;
   readonly slots: Gauge;
   readonly waiting: Gauge<'for'>;
   readonly models: Gauge;
@@ -45,6 +46,10 @@ export function registerSidecarMetrics(registry: Registry, address: string): Sid
       name: 'stemma_sidecar_sva_micro_batches_total', help: 'Micro-batches whose SVA loss was computed, by the head\'s implementation and shape.',
       labels: ['implementation', 'vocabulary', 'top_k'],
     }),
+    scorerHeads: counter(registry, {
+      name: 'stemma_sidecar_top_k_blocks_total', help: 'Blocks of positions whose teacher\'s top-k was found, by the head\'s implementation and shape.',
+      labels: ['implementation', 'vocabulary', 'top_k'],
+    }),
     slots: gauge(registry, { name: 'stemma_sidecar_active_slots', help: 'Sequences in the continuous batch.' }),
     waiting: gauge(registry, { name: 'stemma_sidecar_waiting', help: 'Queues: sequences for a slot of the batch, jobs for the compute thread.', labels: ['for'] }),
     models: gauge(registry, { name: 'stemma_sidecar_loaded_models', help: 'Models in memory, the trainer\'s current one included.' }),
@@ -64,7 +69,7 @@ function show(to: Instruments, answer: GetStatusResponse | undefined): void {
   to.waiting.set({ for: 'compute' }, answer.waitingJobs);
   to.models.set(answer.loadedWeightsHashes.length);
   to.memory.set(Number(answer.peakMemoryBytes));
-  for (const { implementation, vocabulary, topK, microBatches } of answer.heads) {
-    to.heads.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(microBatches));
+  for (const [counted, shapes] of [[to.heads, answer.heads], [to.scorerHeads, answer.scorerHeads]] as const) {
+    for (const { implementation, vocabulary, topK, uses } of shapes) counted.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(uses));
   }
 }

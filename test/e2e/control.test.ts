@@ -17,7 +17,7 @@ const ONLY_IN_TROUBLE = [
 ];
 /** A queue may be empty at each look, and the last stage over before the next one. */
 const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
-  'stemma_sidecar_active_slots', 'stemma_sidecar_waiting', 'stemma_sidecar_sva_micro_batches_total']);
+  'stemma_sidecar_active_slots', 'stemma_sidecar_waiting', 'stemma_sidecar_sva_micro_batches_total', 'stemma_sidecar_top_k_blocks_total']);
 const home = newHome();
 
 const at = (stage: string): { home: string; run: string; stage: string } => ({ home, run: RUN, stage });

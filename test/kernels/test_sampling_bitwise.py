@@ -6,6 +6,7 @@ from tiny_model import ODD, SMALLEST, TINY, OneModel, model_of
 
 from sidecar.decode_pool import Slot, cache_length
 from sidecar.draw import uniforms
+from sidecar.head_choice import TopKSelector
 from sidecar.protocol import scorer_pb2
 from sidecar.row_floor import find_row_floor
 from sidecar.sampler import Sampler, Ticket
@@ -103,7 +104,7 @@ def test_log_probabilities_agree_with_teacher_forcing():
     positions = np.arange(len(request["prefix"]), len(whole), dtype=np.uint32)
     scored = scorer_pb2.ScoreRequest(samples=[scorer_pb2.ScoreSample(tokens=whole.tobytes(), positions=positions.tobytes())])
     with torch.inference_mode():
-        row = score(model_of(TINY), scored).rows[0]
+        row = score(model_of(TINY), scored, TopKSelector(torch.device("cpu"))).rows[0]
     np.testing.assert_allclose(np.frombuffer(row.given_logprobs, np.float32), np.frombuffer(logprobs, np.float32), atol=1e-5)
 
 
@@ -122,7 +123,7 @@ def test_a_banned_id_never_comes_and_the_frequencies_follow_the_distribution():
     table = scorer_pb2.ScoreRequest(top_k=64, samples=[scorer_pb2.ScoreSample(
         tokens=np.array([5, 9, 0], np.uint32).tobytes(), positions=np.array([2], np.uint32).tobytes())])
     with torch.inference_mode():
-        row = score(model_of(SMALLEST), table).rows[0]
+        row = score(model_of(SMALLEST), table, TopKSelector(torch.device("cpu"))).rows[0]
     p = np.zeros(64)
     p[np.frombuffer(row.ids, np.uint32)] = np.exp(np.frombuffer(row.values, np.float32))
     p[7] = 0

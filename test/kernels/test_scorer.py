@@ -6,12 +6,18 @@ import pytest
 import torch
 from tiny_model import ODD, SMALLEST, TINY, model_of
 
+from ops.build import NotBuilt, build
 from ops.topk_head.top_k import top_k
+from sidecar import head_choice
 from sidecar.errors import SidecarError
 from sidecar.export import disagreement
+from sidecar.fingerprint import fingerprint
+from sidecar.head_choice import Rule, TopKSelector
 from sidecar.parameters import initialize, named_parameters
 from sidecar.protocol import scorer_pb2
 from sidecar.scorer import score
+
+CPU = torch.device("cpu")
 
 
 def request_of(samples, **fields):
@@ -19,9 +25,9 @@ def request_of(samples, **fields):
     return scorer_pb2.ScoreRequest(samples=made, **fields)
 
 
-def score_rows(model, samples, **fields):
+def score_rows(model, samples, heads=None, **fields):
     with torch.inference_mode():
-        return score(model, request_of(samples, **fields)).rows
+        return score(model, request_of(samples, **fields), heads or TopKSelector(CPU)).rows
 
 
 def transformers_logprobs(model, tokens) -> torch.Tensor:
@@ -80,6 +86,51 @@ def test_a_row_does_not_depend_on_its_neighbours():
         together = [row.SerializeToString() for row in score_rows(model, samples, top_k=k)]
         alone = [score_rows(model, [sample], top_k=k)[0].SerializeToString() for sample in samples]
         assert together == alone
+
+
+@pytest.mark.parametrize("implementation", ["torch", "emulated"])
+def test_the_operator_finds_what_the_log_softmax_finds(implementation, monkeypatch):
+    """The same ids, ties and barred ids included; values and mass to rounding; rows still on their own. Small models and CPUs do not take it."""
+    if implementation == "emulated":
+        try:
+            build("emulated")
+        except NotBuilt as problem:
+            pytest.skip(str(problem))
+    model, rng = model_of(SMALLEST), np.random.default_rng(6)
+    samples = [(rng.integers(0, 64, length), range(1, length)) for length in (3, 20, 9)]
+    fields = {"top_k": 5, "valid_vocabulary": 60, "banned_token_ids": [2, 11]}
+    usual = TopKSelector(CPU)
+    dense = score_rows(model, samples, usual, **fields)
+    monkeypatch.setattr(head_choice, "top_k_rule", lambda device: Rule(implementation, 0, 0))
+    chosen = TopKSelector(CPU)
+    rows = score_rows(model, samples, chosen, **fields)
+    for row, expected, sample in zip(rows, dense, samples, strict=True):
+        assert row.ids == expected.ids
+        for name in ("values", "mass"):
+            np.testing.assert_allclose(*(np.frombuffer(getattr(r, name), np.float32) for r in (row, expected)), atol=2e-6)
+        assert row.SerializeToString() == score_rows(model, [sample], chosen, **fields)[0].SerializeToString()
+    assert {name for name, *_ in usual.used()} == {"dense"} and {shape[:3] for shape in chosen.used()} == {(implementation, 64, 5)}
+
+
+def test_a_logit_that_is_not_finite_is_named(monkeypatch):
+    model = model_of(SMALLEST, 99)  # of no other test: it is spoilt here
+    model.weights.head[7] = float("nan")
+    monkeypatch.setattr(head_choice, "top_k_rule", lambda device: Rule("torch", 0, 0))
+    with pytest.raises(SidecarError, match="position 0: a logit is not finite") as error:
+        score_rows(model, [([1, 2, 3], [1, 2])], TopKSelector(CPU), top_k=4)
+    assert error.value.reason == "INVALID"
+
+
+def test_who_finds_the_top_k_is_a_function_of_shape_device_and_what_is_built(monkeypatch, capfd):
+    cuda = torch.device("cuda")
+    for there in (True, False):
+        monkeypatch.setattr(head_choice, "is_built", lambda _kind, there=there: there)
+        assert TopKSelector(CPU).choose(248_320, 64) == TopKSelector(cuda).choose(512, 16) == TopKSelector(cuda).choose(151_936, 257) == "dense"
+        assert TopKSelector(cuda).choose(151_936, 64) == ("bounded-cuda" if there else "dense")
+        TopKSelector(cuda).announce()
+        said = capfd.readouterr().err
+        assert ('"level": "warning"' in said) is (not there) and '"heads": {"512": "dense"' in said
+    assert "topKHead" not in fingerprint(CPU, 2)
 
 
 def test_a_sample_without_positions_keeps_its_row():

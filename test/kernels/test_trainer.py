@@ -10,6 +10,7 @@ from tiny_model import SMALLEST, TINY
 from sidecar import checkpoint
 from sidecar.blobs import BlobDirectory, Ref
 from sidecar.errors import SidecarError
+from sidecar.head_choice import TopKSelector
 from sidecar.models import Model
 from sidecar.optimizer import AdamW, OptimizerSettings, read_settings
 from sidecar.parameters import initialize, matrix_parameter_count
@@ -160,7 +161,7 @@ def test_importance_weights_are_those_that_the_recorded_numbers_give(blobs):
     trainer = trainer_with(blobs)
     model = Model(SMALLEST, initialize(SMALLEST, 1), "w", find_row_floor(SMALLEST, torch.device("cpu")))
     asked = scorer_pb2.ScoreRequest(samples=[scorer_pb2.ScoreSample(tokens=u32(tokens), positions=u32(np.arange(1, 20)))])
-    logprob = np.frombuffer(score(model, asked).rows[0].given_logprobs, np.float32)
+    logprob = np.frombuffer(score(model, asked, TopKSelector(torch.device("cpu"))).rows[0].given_logprobs, np.float32)
     ratio = np.exp(logprob.astype(np.float64) - old[1:])[stale - 1]
     figures = {name: (total, count) for name, total, count in take_step(trainer, blobs, batch).sample_stats[0]}
     assert 0 < (ratio > cap).sum() < len(stale)
