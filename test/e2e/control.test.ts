@@ -12,8 +12,10 @@ import { runEvents, standing, whenStanding } from '../support/stage-watch.js';
 import { findDoor } from '../../services/runtime/door-file.js';
 
 const RUN = 'micro-s9-1';
+/** Or, weight changes inside a turn, in a mode that this run does not use. */
 const ONLY_IN_TROUBLE = [
-  'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total', 'stemma_training_replayed_steps_total',
+  'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total',
+  'stemma_rollout_weight_changes_total', 'stemma_training_replayed_steps_total',
 ];
 /** A queue may be empty at each look, and the last stage over before the next one. */
 const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
