@@ -1,10 +1,10 @@
 /** Rollout on the real embedded log and the real environments; the sampler is a pure function without a model. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Environment } from '../../../core/environment.js';
 import { MAX_ATTEMPTS, isEnded, type EpisodeState } from '../../../core/episode/episode.js';
 import { StemmaError } from '../../../core/errors.js';
 import { episodeStream } from '../../../core/log/keys.js';
-import type { EventLog } from '../../../core/ports.js';
+import type { EventLog, Sampler } from '../../../core/ports.js';
 import { openRolloutBench, type RolloutBench } from '../../support/rollout-run.js';
 
 const away = () => new StemmaError('sampler', 'UNAVAILABLE', 'gone', 'Wait.');
@@ -186,5 +186,29 @@ describe('killed at any moment and resumed', () => {
     await Promise.all(both.map((worker) => worker.rolloutShard(bench.shard('contested'))));
     await bench.activities().rolloutShard(bench.shard('contested'));
     expect(await bench.states('contested')).toEqual(await bench.states('alone'));
+  });
+
+  test('a worker that has lost its episodes samples nothing beyond the turns in flight', async () => {
+    await using bench = await openRolloutBench(2);
+    await bench.newRun('taken');
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => { letGo = resolve; });
+    let asked = 0;
+    const slow: Sampler = {
+      async sample(input) {
+        asked += 1;
+        await held;
+        return bench.sampler.sample(input);
+      },
+      loadWeights: (hash, weights) => bench.sampler.loadWeights(hash, weights),
+    };
+    const loser = bench.activities({ holder: 'a', sampler: slow }).rolloutShard(bench.shard('taken'));
+    await vi.waitFor(() => expect(asked).toBe(bench.episodes.length));
+    await bench.activities({ holder: 'b' }).rolloutShard(bench.shard('taken'));
+    const before = await bench.states('taken');
+    letGo();
+    await loser;
+    expect(asked).toBe(bench.episodes.length);
+    expect(await bench.states('taken')).toEqual(before);
   });
 });
