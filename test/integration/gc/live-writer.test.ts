@@ -10,6 +10,7 @@ import type { BlobStore, EventLog, RunLogs } from '../../../core/ports.js';
 import { Event, type BlobRef, type DeepPartial } from '../../../proto/gen/stemma/v1/events.js';
 import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
 import { collect, planCollection } from '../../../services/gc/collect.js';
+import { sha256Hex } from '../../../services/runtime/canonical-json.js';
 import { newEvent } from '../../../services/runtime/new-event.js';
 import { openBlobs, openSweep } from '../../../services/runtime/open-blobs.js';
 import { describeWithMinio, openRealMinio, type RealMinio } from '../../support/real-minio.js';
@@ -21,15 +22,19 @@ const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 interface Place {
   readonly place: string;
-  /** Gives a blob that time. */
-  age(ref: BlobRef, putAtMs: number): Promise<void>;
+  /** Puts it as if at that time. */
+  putAt(bytes: Uint8Array, putAtMs: number): Promise<BlobRef>;
 }
 
 describe('collecting from a directory beside a live writer', () => {
   liveWriter((home) => {
     const place = join(home, 'blobs');
-    const age = async ({ sha256 }: BlobRef, putAtMs: number): Promise<void> => utimesSync(join(place, sha256.slice(0, 2), sha256), new Date(putAtMs), new Date(putAtMs));
-    return Promise.resolve({ place, age });
+    const putAt = async (bytes: Uint8Array, putAtMs: number): Promise<BlobRef> => {
+      const ref = await (await openBlobs(place)).put(bytes);
+      utimesSync(join(place, ref.sha256.slice(0, 2), ref.sha256), new Date(putAtMs), new Date(putAtMs));
+      return ref;
+    };
+    return Promise.resolve({ place, putAt });
   });
 });
 
@@ -39,7 +44,14 @@ describeWithMinio('collecting from a bucket beside a live writer', () => {
   afterAll(() => minio.stop());
   liveWriter(async () => {
     const { place, bucket } = await minio.newBucket();
-    return { place, age: (ref, putAtMs) => minio.age({ ...bucket, prefix: `${bucket.prefix}/${ref.sha256.slice(0, 2)}/${ref.sha256}` }, putAtMs, () => true) };
+    return {
+      place,
+      async putAt(bytes, putAtMs) {
+        const ref = { sha256: sha256Hex(bytes), length: BigInt(bytes.length) };
+        await minio.putAt({ Bucket: bucket.bucket, Key: `${bucket.prefix}/${ref.sha256.slice(0, 2)}/${ref.sha256}` }, bytes, putAtMs);
+        return ref;
+      },
+    };
   });
 });
 
@@ -67,11 +79,7 @@ function liveWriter(newPlace: (home: string) => Promise<Place>): void {
     await log.append([newEvent({ stream, run: RUN, claim: '', seq: 0 }, Event.fromPartial({ payload } as DeepPartial<Event>).payload!)]);
   }
 
-  async function putOld(text: string): Promise<BlobRef> {
-    const ref = await blobs.put(bytesOf(text));
-    await at.age(ref, Date.now() - 3 * DAY_MS);
-    return ref;
-  }
+  const putOld = (text: string): Promise<BlobRef> => at.putAt(bytesOf(text), Date.now() - 3 * DAY_MS);
 
   async function collectOnce(): Promise<void> {
     const sweep = await openSweep(at.place);
@@ -87,8 +95,7 @@ function liveWriter(newPlace: (home: string) => Promise<Place>): void {
   it('takes old garbage and nothing that is named, put again, or young', async () => {
     // A third is named by nobody, a third was named long ago, a third is garbage that is put again and then named.
     const texts = Array.from({ length: 150 }, (_, index) => `weights of step ${index}`);
-    const refs: BlobRef[] = [];
-    for (const text of texts) refs.push(await putOld(text));
+    const refs = await Promise.all(texts.map(putOld));
     const kept = (index: number): boolean => index % 3 !== 0;
     for (const [index, weights] of refs.entries()) {
       if (index % 3 === 1) await tell(stageStream(RUN, STAGE), { $case: 'policyPublished', value: { step: index, weightsHash: 'w', weights } });
