@@ -29,6 +29,7 @@ async function main() {
     ['protocol (buf lint)', join(bin, 'buf'), ['lint'], join(ROOT, 'proto')],
     ['stored messages (buf breaking)', join(bin, 'buf'), ['breaking', '--against', 'baseline.binpb', '--path', 'stemma/v1/events.proto', '--path', 'stemma/v1/data.proto'], join(ROOT, 'proto')],
     ['HTTP interface (openapi.json)', process.execPath, ['deploy/check/openapi.mjs']],
+    ['dashboards (vitest)', join(bin, 'vitest'), ['run', '--project', 'unit', '--reporter=dot', 'test/unit/deploy/observability', 'test/unit/docs']],
     ['text (registries, paths, names)', process.execPath, ['deploy/check/tracked.mjs']],
   ];
   const lint = missing.get('lint');

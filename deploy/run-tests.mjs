@@ -19,6 +19,7 @@ const GROUPS = [
 const WITH_BROKERS = ['contract', 'integration', 'e2e', 'faults'];
 const WITH_BUCKETS = ['contract', 'kernels', 'integration', 'e2e'];
 const WITH_CLUSTERS = ['integration'];
+const WITH_PROMETHEUS = ['integration', 'e2e'];
 const IN_CI = process.env['CI'] === 'true';
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -42,11 +43,13 @@ async function main(args) {
   const filters = args.filter((arg) => !names.includes(arg));
   const groups = GROUPS.map(({ parallel, tiers }) => ({ parallel, tiers: tiers.filter((tier) => wanted.length === 0 || wanted.includes(tier.name)) }));
   const needs = new Set(groups.flatMap(({ tiers }) => tiers.flatMap((tier) => tier.needs)));
-  // Within these tiers only some files need a broker, a bucket or a Kubernetes API server: those skip themselves where it is missing, and fail with CI=true.
-  if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BROKERS.includes(tier.name)))) needs.add('kafka');
-  if (groups.some(({ tiers }) => tiers.some((tier) => WITH_BUCKETS.includes(tier.name)))) needs.add('minio');
-  if (groups.some(({ tiers }) => tiers.some((tier) => WITH_CLUSTERS.includes(tier.name)))) needs.add('kube');
-  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube']);
+  // Within these tiers only some files need a broker, a bucket, a Kubernetes API server or Prometheus: those skip themselves where it is missing, and fail with CI=true.
+  const some = (/** @type {string[]} */ of) => groups.some(({ tiers }) => tiers.some((tier) => of.includes(tier.name)));
+  if (some(WITH_BROKERS)) needs.add('kafka');
+  if (some(WITH_BUCKETS)) needs.add('minio');
+  if (some(WITH_CLUSTERS)) needs.add('kube');
+  if (some(WITH_PROMETHEUS)) needs.add('prometheus');
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube', 'prometheus']);
 
   const counts = new Map();
   for (const { parallel, tiers } of groups) {

@@ -78,7 +78,7 @@ export function progressOf(view: RunView, plan: readonly PlannedStage[] = []): R
   };
 }
 
-function statusOf(run: RunState): RunStatus {
+export function statusOf(run: RunState): RunStatus {
   if (run.end) return run.end.status;
   if (run.stopRequested) return 'stopping';
   if (run.paused) return 'paused';
@@ -107,7 +107,7 @@ function stageStatus(stage: RunStage | undefined): StageProgress['status'] {
   return stage.result ? 'finished' : 'running';
 }
 
-function accuracyRows(run: RunState): AccuracyRow[] {
+export function accuracyRows(run: RunState): AccuracyRow[] {
   return [...run.stages.values()].flatMap(({ evaluation }) => (evaluation ? [accuracyRow(evaluation)] : []));
 }
 
@@ -125,7 +125,7 @@ function whatRuns(view: RunView): string {
   return open.map(([stage]) => `${stage}: ${stagePhase(view, stage, view.stages.get(stage) ?? stageFactsFold.initial())}`).join('; ');
 }
 
-function evaluationOwed(view: RunView, stage: string): boolean {
+export function evaluationOwed(view: RunView, stage: string): boolean {
   const asked = view.stages.get(stage)?.requested.some((request) => request.purpose === 'evaluate') ?? false;
   return asked && view.run.stages.get(stage)?.evaluation === undefined;
 }

@@ -12,7 +12,7 @@ export interface RunStage {
 
 export type RunEnd =
   | { readonly status: 'finished'; readonly weightsHash: string }
-  | { readonly status: 'failed'; readonly message: string }
+  | { readonly status: 'failed'; readonly message: string; readonly boundary: string; readonly code: string }
   | { readonly status: 'stopped'; readonly reason: string };
 
 export interface RunState {
@@ -76,7 +76,7 @@ function evolveControl(state: RunState, payload: Payload): RunState {
       state.end ??= { status: 'finished', weightsHash: payload.value.weightsHash };
       return state;
     case 'runFailed':
-      state.end ??= { status: 'failed', message: payload.value.message };
+      state.end ??= { status: 'failed', ...payload.value };
       return state;
     case 'runStopped':
       state.end ??= { status: 'stopped', reason: payload.value.reason };

@@ -8,20 +8,21 @@ import { prepareKube } from './kube-step.mjs';
 import { prepareMinio } from './minio-step.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
+import { preparePrometheus } from './prometheus-step.mjs';
 import { buildKernels, generatePython, preparePython } from './python-steps.mjs';
 import { readJson, textOf, writeWhole } from './stamp.mjs';
 import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
 /** @import { Tool } from './python-steps.mjs' */
-/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'lint'} Part */
-/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'prometheus' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, prometheus?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
 /** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
 
-/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio` and `kube` for tests: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
+/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio`, `kube` and `prometheus` for tests: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
 export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
 /** @type {readonly Part[]} */
-const EXTRA = ['kafka', 'minio', 'kube', 'lint'];
+const EXTRA = ['kafka', 'minio', 'kube', 'prometheus', 'lint'];
 
 /**
  * @param {readonly Part[]} parts
@@ -44,7 +45,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
-  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube', Tool>>} */
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'prometheus', Tool>>} */
   const tools = {};
   const undo = onSignals();
   const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
@@ -64,6 +65,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       attempt('kafka', async () => { Object.assign(tools, await prepareKafka(progress)); }),
       attempt('minio', async () => { tools.minio = await prepareMinio(progress); }),
       attempt('kube', async () => { tools.kube = await prepareKube(progress); }),
+      attempt('prometheus', async () => { tools.prometheus = await preparePrometheus(progress); }),
     ]);
     for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
     return writeToolchain(tools);
@@ -80,7 +82,7 @@ export async function setUp(parts = ALL, mayFail = []) {
 
 /**
  * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
- * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube', Tool>>} tools @returns {Toolchain}
+ * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'prometheus', Tool>>} tools @returns {Toolchain}
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
@@ -88,7 +90,7 @@ function writeToolchain(tools) {
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {
-    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube'} */ (name);
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube' | 'prometheus'} */ (name);
     toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
     toolchain.sources[key] = tool.source;
     if (key !== 'ruff') toolchain.versions[key] = tool.version;

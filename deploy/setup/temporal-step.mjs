@@ -1,7 +1,7 @@
 // The Temporal dev server: the one on the PATH, else the cached one, else its own download, else built with Go.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { downloadArchive } from './archive.mjs';
 import { outputOf, runCommand } from './command.mjs';
 import { SetupFailure } from './failure.mjs';
 import { CACHE, logFile, STATE } from './layout.mjs';
@@ -13,8 +13,6 @@ import { TEMPORAL_CLI, temporalVersionProblem } from './versions.mjs';
 /** @import { Tool } from './python-steps.mjs' */
 
 const DOWNLOADS = 'https://temporal.download/cli/archive';
-const ANSWER_WITHIN_MS = 10_000;
-const DOWNLOAD_WITHIN_MS = 300_000;
 
 /** @param {Progress} progress @returns {Promise<Tool>} */
 export async function prepareTemporal(progress) {
@@ -112,21 +110,7 @@ async function obtain(progress, directory) {
 }
 
 /** Temporal's own archive for this platform. @param {string} directory @returns {Promise<string | null>} the problem, or null */
-export async function download(directory, address = DOWNLOADS) {
+export function download(directory, address = DOWNLOADS) {
   const platform = `platform=${process.platform}&arch=${process.arch === 'x64' ? 'amd64' : process.arch}`;
-  const archive = join(directory, 'archive.tar.gz');
-  try {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error('no answer in time')), ANSWER_WITHIN_MS);
-    const response = await fetch(`${address}/v${TEMPORAL_CLI}?${platform}`, { signal: AbortSignal.any([late.signal, AbortSignal.timeout(DOWNLOAD_WITHIN_MS)]) });
-    clearTimeout(timer);
-    if (!response.ok) return `the server answered ${response.status}`;
-    writeFileSync(archive, Buffer.from(await response.arrayBuffer()));
-    const unpacked = spawnSync('tar', ['-xzf', archive, '-C', directory, 'temporal'], { encoding: 'utf8' });
-    rmSync(archive, { force: true });
-    return unpacked.status === 0 ? null : `the archive could not be unpacked: ${unpacked.stderr?.trim() ?? unpacked.error?.message}`;
-  } catch (error) {
-    const cause = /** @type {{ cause?: { code?: string } }} */ (error).cause?.code;
-    return cause ?? /** @type {Error} */ (error).message;
-  }
+  return downloadArchive(`${address}/v${TEMPORAL_CLI}?${platform}`, directory, ['temporal']);
 }

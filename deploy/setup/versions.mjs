@@ -7,6 +7,8 @@ export const TEMPORAL_CLI = '1.5.1';
 export const KAFKA = '4.1.1';
 export const MINIO = 'v0.0.0-20260212201848-7aac2a2c5b7c';
 export const JAVA_MINIMUM = 17;
+export const PROMETHEUS = '3.13.5';
+const PROMETHEUS_MINIMUM = '2.42';
 const TEMPORAL_SERVER_MINIMUM = '1.29';
 
 /** @param {string} a @param {string} b compares major.minor only @returns {number} */
@@ -41,6 +43,13 @@ export function javaVersionProblem(printed) {
   const major = /version "(\d+)/.exec(printed)?.[1];
   if (major === undefined) return `it does not say which Java it is (${printed.trim().slice(0, 80) || 'no output'})`;
   return Number(major) >= JAVA_MINIMUM ? null : `it is Java ${major}, at least ${JAVA_MINIMUM} is needed`;
+}
+
+/** @param {string} printed what `prometheus --version` prints first: `prometheus, version 3.13.5 (…)` @returns {string | null} */
+export function prometheusVersionProblem(printed) {
+  const version = /^prometheus, version (\d+\.\d+\.\d+)/.exec(printed)?.[1];
+  if (version === undefined) return `it does not say which Prometheus it is (${printed.trim().slice(0, 80) || 'no output'})`;
+  return compareMinor(version, PROMETHEUS_MINIMUM) >= 0 ? null : `it is Prometheus ${version}, at least ${PROMETHEUS_MINIMUM} is needed`;
 }
 
 /** @param {string} platform process.platform @returns {string | null} */

@@ -12,6 +12,7 @@ import { registerSidecarMetrics } from '../runtime/sidecar-metrics.js';
 import { sidecarEnded } from '../runtime/sidecar-process.js';
 import { NAMESPACE } from '../runtime/temporal-process.js';
 import { cancellation, heartbeat } from '../worker/heartbeat.js';
+import { sdkMetrics } from '../worker/sdk-runtime.js';
 import { startWorkers } from '../worker/worker.js';
 import { assertConfigured, type Role } from './role.js';
 import { START, type Surroundings } from './start.js';
@@ -35,7 +36,7 @@ export async function openRole({ role, config, logger, onFailure }: RoleOptions)
   assertConfigured(role, config);
   const { add: onClose, close } = createClosers((error) => logger.warn({ err: error }, 'closing'));
   try {
-    const { registry, health, metrics } = await serveObserved(config);
+    const { registry, health, metrics } = await serveObserved(config, sdkMetrics);
     onClose(() => metrics.close());
     const logs = await openLogs(config, logger);
     onClose(() => logs.close());

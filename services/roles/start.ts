@@ -9,7 +9,7 @@ import { createLearnerActivities } from '../learner/learner-activities.js';
 import { openRollout } from '../rollout/open-rollout.js';
 import { readKeysFile } from '../runtime/access/keys-file.js';
 import type { Health } from '../runtime/health.js';
-import { registerLearningMetrics } from '../runtime/learning-metrics.js';
+import { registerRunMetrics } from '../runtime/run-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
 import { openTraining, type Training } from '../training/open-training.js';
@@ -49,9 +49,9 @@ async function startGateway(around: Surroundings): Promise<string> {
 /** Workflows and the facts of runs. Any number of these may run: what each does is done once, whoever does it. */
 async function startWorker(around: Surroundings): Promise<string> {
   const { base } = around;
-  const views = createRunViews(base.logs, base.logger);
+  const views = createRunViews(base);
   around.onClose(() => views.close());
-  registerLearningMetrics(base.registry, () => views.current());
+  registerRunMetrics(base.registry, () => views.current());
   const runs = createRunActivities(base);
   await around.host({ worker: followedRuns(runs, views) });
   const keeper = keepRunsStarted({ ...base, client: await temporalClient(around), runs, onUnfinished: (run) => views.follow(run) });

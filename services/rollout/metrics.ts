@@ -1,5 +1,6 @@
 /** What a rollout worker counts. Learning figures are folded from the log instead: these restart at zero with the process. */
 import type { Registry } from 'prom-client';
+import { DOMAINS } from '../../core/environment.js';
 import { counter, gauge, histogram } from '../runtime/metrics.js';
 
 export interface RolloutMetrics {
@@ -21,6 +22,11 @@ export function createRolloutMetrics(registry: Registry): RolloutMetrics {
   const running = gauge(registry, { name: 'stemma_rollout_running_episodes', help: 'Episodes running now.' });
   const sampleSeconds = histogram(registry, { name: 'stemma_rollout_sample_seconds', help: 'Latency of the sampling of one turn.' });
   const toolSeconds = histogram(registry, { name: 'stemma_rollout_tool_seconds', help: 'Latency of one tool call.', labels: ['domain'] });
+  // From zero on, so that the first of each is an increase too.
+  for (const domain of DOMAINS) {
+    aborts.inc({ domain }, 0);
+    for (const status of ['completed', 'truncated', 'failed']) episodes.inc({ domain, status }, 0);
+  }
   return {
     sampled(domain, count, seconds) {
       turns.inc({ domain });

@@ -9,6 +9,7 @@ const EVENT_BUCKETS = Array.from({ length: 8 }, (_, power) => 4 ** power);
 
 interface LogMetrics {
   waiting(change: 1 | -1): void;
+  reading(change: 1 | -1): void;
   /** Of one append of so many events. */
   append(events: number): CallMetrics<void>;
   readonly read: CallMetrics<readonly StoredEvent[]>;
@@ -22,6 +23,7 @@ export function measuredLogs(logs: RunLogs, registry: Registry): RunLogs {
 
 function createLogMetrics(registry: Registry): LogMetrics {
   const waiting = gauge(registry, { name: 'stemma_log_waiting_appends', help: 'Appends that wait for the log to acknowledge them: the writer\'s queue.' });
+  const reading = gauge(registry, { name: 'stemma_log_waiting_reads', help: 'Reads that wait for the log, over Kafka for its index to hold what was acknowledged: the readers\' queue.' });
   const errors = counter(registry, { name: 'stemma_log_errors_total', help: 'Failed calls of the log by error code.', labels: ['call', 'code'] });
   const appendSeconds = histogram(registry, { name: 'stemma_log_append_seconds', help: 'Latency of an append until it is durable.' });
   const appendEvents = histogram(registry, { name: 'stemma_log_append_events', help: 'Events of one append.', buckets: EVENT_BUCKETS });
@@ -29,6 +31,7 @@ function createLogMetrics(registry: Registry): LogMetrics {
   const readEvents = histogram(registry, { name: 'stemma_log_read_events', help: 'Events of one read; most looks find none.', buckets: [0, ...EVENT_BUCKETS] });
   return {
     waiting: (change) => waiting.inc(change),
+    reading: (change) => reading.inc(change),
     append: (events) => ({
       done: () => appendEvents.observe(events),
       failed: (code) => errors.inc({ call: 'append', code }),
@@ -48,7 +51,10 @@ function measuredLog(log: EventLog, metrics: LogMetrics): EventLog {
       metrics.waiting(1);
       await measured(() => log.append(events), metrics.append(events.length)).finally(() => metrics.waiting(-1));
     },
-    readStream: (stream, fromPosition) => measured(() => log.readStream(stream, fromPosition), metrics.read),
+    readStream(stream, fromPosition) {
+      metrics.reading(1);
+      return measured(() => log.readStream(stream, fromPosition), metrics.read).finally(() => metrics.reading(-1));
+    },
     tail: (cursor, signal) => log.tail(cursor, signal),
     close: () => log.close(),
   };

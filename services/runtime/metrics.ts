@@ -66,6 +66,8 @@ export interface MetricsServerSpec {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Metrics of this process that are not in the registry, in the same text format. */
+  readonly others?: () => Promise<string>;
   /** /healthz and /readyz answer 503 with what is wrong, a line each, or 200. Default: always well. */
   readonly health?: Pick<Health, 'live' | 'ready'>;
 }
@@ -90,7 +92,8 @@ export async function serveMetrics(spec: MetricsServerSpec): Promise<MetricsServ
 async function answer(spec: MetricsServerSpec, url: string, response: ServerResponse): Promise<void> {
   const path = url.split('?')[0];
   if (path === '/metrics') {
-    send(response, 200, await spec.registry.metrics(), spec.registry.contentType);
+    const [own, others] = await Promise.all([spec.registry.metrics(), spec.others?.() ?? '']);
+    send(response, 200, own + others, spec.registry.contentType);
   } else if (path === '/healthz' || path === '/readyz') {
     const problems = await spec.health?.[path === '/healthz' ? 'live' : 'ready']() ?? [];
     send(response, problems.length === 0 ? 200 : 503, `${problems.length === 0 ? 'ok' : problems.join('\n')}\n`);

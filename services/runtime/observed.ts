@@ -2,6 +2,7 @@
 import type { Registry } from 'prom-client';
 import type { Config } from './config.js';
 import { createHealth, type Health } from './health.js';
+import { registerMachineMetrics } from './machine-metrics.js';
 import { createRegistry, serveMetrics, type MetricsServer } from './metrics.js';
 
 export interface Observed {
@@ -10,8 +11,10 @@ export interface Observed {
   readonly metrics: MetricsServer;
 }
 
-export async function serveObserved({ listenHost, ports }: Pick<Config, 'listenHost' | 'ports'>): Promise<Observed> {
+/** `others`: figures of the process that are not in its registry. */
+export async function serveObserved({ listenHost, ports, home, blobs }: Config, others?: () => Promise<string>): Promise<Observed> {
   const registry = createRegistry({ processFigures: true });
+  registerMachineMetrics(registry, { home, blobs });
   const health = createHealth();
-  return { registry, health, metrics: await serveMetrics({ registry, health, host: listenHost, port: ports.metrics }) };
+  return { registry, health, metrics: await serveMetrics({ registry, health, others, host: listenHost, port: ports.metrics }) };
 }

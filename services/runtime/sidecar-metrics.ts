@@ -19,6 +19,7 @@ interface Instruments {
   readonly waiting: Gauge<'for'>;
   readonly models: Gauge;
   readonly memory: Gauge;
+  readonly device: Gauge<'device' | 'torch'>;
 }
 
 export interface SidecarWatch {
@@ -54,6 +55,7 @@ export function registerSidecarMetrics(registry: Registry, address: string): Sid
     waiting: gauge(registry, { name: 'stemma_sidecar_waiting', help: 'Queues: sequences for a slot of the batch, jobs for the compute thread.', labels: ['for'] }),
     models: gauge(registry, { name: 'stemma_sidecar_loaded_models', help: 'Models in memory, the trainer\'s current one included.' }),
     memory: gauge(registry, { name: 'stemma_sidecar_peak_memory_bytes', help: 'Highest resident memory since it started.' }),
+    device: gauge(registry, { name: 'stemma_sidecar_device', help: '1 for what the sidecar computes on.', labels: ['device', 'torch'] }),
   };
   return { answers: ask, close: () => client.close() };
 }
@@ -69,6 +71,8 @@ function show(to: Instruments, answer: GetStatusResponse | undefined): void {
   to.waiting.set({ for: 'compute' }, answer.waitingJobs);
   to.models.set(answer.loadedWeightsHashes.length);
   to.memory.set(Number(answer.peakMemoryBytes));
+  const { device, torch } = JSON.parse(answer.fingerprintJson) as { device: string; torch: string };
+  to.device.set({ device, torch }, 1);
   for (const [counted, shapes] of [[to.heads, answer.heads], [to.scorerHeads, answer.scorerHeads]] as const) {
     for (const { implementation, vocabulary, topK, uses } of shapes) counted.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(uses));
   }

@@ -11,6 +11,8 @@ export interface ScoringMetrics {
 
 export function createScoringMetrics(registry: Registry): ScoringMetrics {
   const episodes = counter(registry, { name: 'stemma_scoring_episodes_total', help: 'Episodes asked for, by what became of them.', labels: ['purpose', 'outcome'] });
+  // From zero on, so that the first failure is an increase too.
+  for (const purpose of ['teacher', 'reference']) for (const outcome of ['scored', 'reused', 'failed']) episodes.inc({ purpose, outcome }, 0);
   const tokens = counter(registry, { name: 'stemma_scoring_tokens_total', help: 'Generated tokens scored.', labels: ['purpose'] });
   const seconds = histogram(registry, { name: 'stemma_scoring_chunk_seconds', help: 'Latency of scoring one chunk, retries included.' });
   return {

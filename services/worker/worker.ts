@@ -3,7 +3,7 @@
  * on one machine all-in-one hosts all four. Workflows are hosted with the `worker` activities.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { NativeConnection, Runtime, Worker, makeTelemetryFilterString, type LogLevel, type LogMetadata, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { Registry } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
@@ -11,6 +11,7 @@ import type { HealthCheck } from '../runtime/health.js';
 import { createActivityMetrics, type ActivityMetrics } from './activity-metrics.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
 import { wrapActivities, type AttemptWatcher } from './heartbeat.js';
+import { installRuntime, type OnSdkLog } from './sdk-runtime.js';
 import { temporalCheck } from './temporal-check.js';
 
 export interface HostedActivities {
@@ -28,7 +29,7 @@ export interface WorkersSpec {
   /** Default: the prebuilt one, or built now. */
   readonly bundle?: WorkflowBundle;
   /** What Temporal's SDK has to say; default: nothing below a warning, to stderr. */
-  readonly onLog?: (level: LogLevel, message: string, fields: LogMetadata | undefined) => void;
+  readonly onLog?: OnSdkLog;
   readonly onAttemptFailed?: AttemptWatcher['onAttemptFailed'];
   readonly onAttemptDone?: AttemptWatcher['onAttemptDone'];
   /** Where attempts are counted; default: nowhere. */
@@ -53,7 +54,7 @@ const CONCURRENT: { readonly [Q in Queue]: number } = { worker: 16, learner: 4, 
 
 /** UNAVAILABLE if the server cannot be reached. */
 export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
-  installRuntime(spec.onLog);
+  await installRuntime(spec.onLog);
   const bundle = spec.activities.worker ? spec.bundle ?? await loadWorkflowBundle() : undefined;
   const connection = await connect(spec.address);
   const metrics = createActivityMetrics(spec.registry ?? new Registry());
@@ -119,30 +120,4 @@ function assertPolls(queue: Queue, worker: Worker): void {
 
 function workerFailure(queue: Queue, error: unknown): StemmaError {
   return new StemmaError('temporal', 'UNAVAILABLE', `the worker of stemma-${queue} ended: ${(error as Error).message}`, 'Start the service again.', error);
-}
-
-let installed = false;
-
-/** Once a process: the SDK's runtime is global. Signals are ours (services/runtime/shutdown.ts), not the SDK's. */
-export function installRuntime(onLog: WorkersSpec['onLog']): void {
-  if (installed) return;
-  installed = true;
-  const say = onLog ?? ((level, message) => void process.stderr.write(`temporal ${level}: ${message}\n`));
-  const log = (level: LogLevel, message: string, fields?: LogMetadata): void => {
-    // Of queues that host activities only: as intended.
-    if (message.startsWith('No workflows registered')) return;
-    if (onLog !== undefined || level === 'WARN' || level === 'ERROR') say(level, message, fields);
-  };
-  Runtime.install({
-    shutdownSignals: [],
-    logger: {
-      log,
-      trace: (message, fields) => log('TRACE', message, fields),
-      debug: (message, fields) => log('DEBUG', message, fields),
-      info: (message, fields) => log('INFO', message, fields),
-      warn: (message, fields) => log('WARN', message, fields),
-      error: (message, fields) => log('ERROR', message, fields),
-    },
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-  });
 }

@@ -15,10 +15,11 @@ const RUN = 'micro-s9-1';
 /** Or, weight changes inside a turn, in a mode that this run does not use. */
 const ONLY_IN_TROUBLE = [
   'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total',
-  'stemma_rollout_weight_changes_total', 'stemma_training_replayed_steps_total',
+  'stemma_rollout_weight_changes_total', 'stemma_run_failed', 'stemma_training_replayed_steps_total',
 ];
 /** A queue may be empty at each look, and the last stage over before the next one. */
-const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
+const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_log_waiting_reads', 'stemma_run_accuracy_ratio', 'stemma_run_unsaved_steps', 'stemma_run_unsaved_seconds',
+  'stemma_rollout_running_episodes', 'stemma_learning_owed_episodes',
   'stemma_sidecar_active_slots', 'stemma_sidecar_waiting', 'stemma_sidecar_sva_micro_batches_total', 'stemma_sidecar_top_k_blocks_total']);
 const home = newHome();
 

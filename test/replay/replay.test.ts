@@ -5,11 +5,11 @@ import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildWorkflowBundle, type WorkflowBundle } from '../../services/worker/bundle.js';
-import { installRuntime } from '../../services/worker/worker.js';
+import { installRuntime } from '../../services/worker/sdk-runtime.js';
 import { findTemporal, NO_TEMPORAL } from '../support/temporal-executable.js';
 import { recordHistories } from './record.js';
 
-installRuntime(() => undefined);
+await installRuntime(() => undefined);
 
 const HISTORIES = join(import.meta.dirname, 'histories');
 

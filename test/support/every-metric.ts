@@ -4,9 +4,10 @@ import { createGuard } from '../../services/gateway/guard.js';
 import { createRolloutMetrics } from '../../services/rollout/metrics.js';
 import { measuredBlobs } from '../../services/runtime/blob-metrics.js';
 import { grpcMetrics } from '../../services/runtime/grpc-metrics.js';
-import { registerLearningMetrics } from '../../services/runtime/learning-metrics.js';
 import { measuredLogs } from '../../services/runtime/log-metrics.js';
+import { registerMachineMetrics } from '../../services/runtime/machine-metrics.js';
 import { createRegistry } from '../../services/runtime/metrics.js';
+import { registerRunMetrics } from '../../services/runtime/run-metrics.js';
 import { registerSidecarMetrics } from '../../services/runtime/sidecar-metrics.js';
 import { createScoringMetrics } from '../../services/teacher-scoring/metrics.js';
 import { createTrainingMetrics } from '../../services/training/metrics.js';
@@ -21,7 +22,8 @@ export interface Family {
 
 export async function everyMetric(): Promise<Family[]> {
   const registry = createRegistry({ processFigures: false });
-  registerLearningMetrics(registry, () => []);
+  registerRunMetrics(registry, () => []);
+  registerMachineMetrics(registry, {});
   createTrainingMetrics(registry);
   createRolloutMetrics(registry);
   createScoringMetrics(registry);
