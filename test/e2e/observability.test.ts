@@ -93,10 +93,15 @@ describeWithPrometheus('observability', () => {
     platform = startUp(home, [], { STEMMA_METRICS_PORT: String(port) });
     await whenTrue(async () => (await prometheus.range('up{job="stemma"} == 1', from, Date.now() / 1000, 1)).length > 0);
     from = Date.now() / 1000;
-    const finished = await cli(home, ['run', 'micro', '--seed', '1', '--json']);
-    expect(finished.code, finished.stderr).toBe(0);
+    const submitted = await cli(home, ['run', 'micro', '--seed', '1', '--json']);
+    expect(submitted.code, submitted.stderr).toBe(0);
     // Until the end of the run has been seen a few times.
-    await whenTrue(async () => (await prometheus.range('stemma_run_status{status="finished"} == 1', from, (to = Date.now() / 1000), 1)).some(({ values }) => values.length >= 5));
+    let ended: Series | undefined;
+    await whenTrue(async () => {
+      [ended] = await prometheus.range('stemma_run_status{status=~"finished|failed"} == 1', from, (to = Date.now() / 1000), 1);
+      return (ended?.values.length ?? 0) >= 5;
+    });
+    expect(ended?.metric['status'], platform.stderr()).toBe('finished');
     page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   }, 300_000);
   afterAll(async () => {
