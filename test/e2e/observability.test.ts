@@ -23,11 +23,14 @@ const NOTHING_WRONG: { readonly [panel: string]: string } = {
   'Log · Failed calls': 'no call of the log failed',
   'Log · Failed blob calls': 'no call of the blob store failed',
   'Control plane · Failed Temporal requests': 'none failed, or a long poll ended with the server',
+  'Control plane · Refused requests': 'everybody had a key',
+  'Rollouts · Weights changed inside a turn': 'every stage is synchronous',
   'Control plane · Workflows failed': 'no workflow failed',
   'Control plane · Failed attempts in Temporal\'s eyes': 'no activity threw',
 };
 /** Of those: may happen in a healthy run too. */
-const BY_CHANCE = ['Control plane · Failed Temporal requests', 'Control plane · Failed attempts in Temporal\'s eyes', 'Log · Failed calls', 'Log · Failed blob calls'];
+const BY_CHANCE = ['Control plane · Failed Temporal requests', 'Control plane · Failed attempts in Temporal\'s eyes', 'Log · Failed calls', 'Log · Failed blob calls',
+  'Control plane · Refused requests', 'Rollouts · Weights changed inside a turn'];
 /** Series that alerts look for and that only trouble makes. */
 const ONLY_IN_TROUBLE: { readonly [selector: string]: string } = {
   'stemma_run_failed': 'no run failed',

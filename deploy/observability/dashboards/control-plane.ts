@@ -19,6 +19,7 @@ export const controlPlane: DashboardSpec = {
     curves({ title: 'Workflows in the cache', description: 'Of this worker; one that falls out is replayed from its history.', min: 0, queries: [{ expr: 'sum by (instance) (temporal_sticky_cache_size)', legend: '{{instance}}' }] }),
     curves({ title: 'gRPC requests', description: 'Served by the gateway and the scoring service: latency.', unit: 's', min: 0, queries: latency('stemma_grpc_request_seconds', 'method') }),
     curves({ title: 'gRPC answers', description: 'A second, by method and status.', unit: 'ops', min: 0, queries: [{ expr: perSecond('stemma_grpc_request_seconds_count', 'method, status'), legend: '{{method}} {{status}}' }] }),
+    curves({ title: 'Refused requests', description: 'By the gateway, a second: without a key, beyond its scope, too many, too large.', unit: 'ops', min: 0, nothing: 'none', queries: [{ expr: perSecond('stemma_gateway_refused_requests_total', 'reason'), legend: '{{reason}}' }] }),
     curves({ title: 'Open gRPC requests', description: 'Being served; a WatchRun stays open.', min: 0, queries: [{ expr: 'sum by (method) (stemma_grpc_open_requests)', legend: '{{method}}' }] }),
   ],
 };

@@ -27,6 +27,7 @@ export const rollouts: DashboardSpec = {
       queries: [{ expr: 'stemma:rollout_failed_episodes:ratio10m', legend: '{{domain}}' }],
     }),
     curves({ title: 'Truncated', description: 'Share of the training episodes cut by a budget.', unit: 'percentunit', min: 0, max: 1, links: [stageInTemporal()], queries: [{ expr: figureMean('truncated'), legend: '{{stage}}' }] }),
+    curves({ title: 'Weights changed inside a turn', description: 'A second, in asynchronous stages that allow it; each computes the turn\'s context anew.', unit: 'ops', min: 0, nothing: 'none', queries: [{ expr: perSecond('stemma_rollout_weight_changes_total', 'domain'), legend: '{{domain}}' }] }),
     curves({ title: 'Sampler\'s tokens', description: 'Drawn by the sidecar a second, evaluation and data sets included.', unit: 'ops', min: 0, queries: [{ expr: perSecond('stemma_sidecar_sampled_tokens_total', 'instance'), legend: '{{instance}}' }] }),
   ],
 };

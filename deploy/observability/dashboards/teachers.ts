@@ -18,6 +18,7 @@ export const teachers: DashboardSpec = {
     curves({ title: 'Teacher mass', description: 'What of the teacher\'s distribution its top k ids hold, by domain.', unit: 'percentunit', max: 1, links: [stageInTemporal()], queries: [{ expr: figureMean('teacher_mass[.].+', 'run, stage, figure'), legend: '{{figure}}' }] }),
     curves({ title: 'ρ by domain', description: 'Student mass on the teacher\'s top k.', unit: 'percentunit', min: 0, links: [stageInTemporal()], queries: [{ expr: figureMean('coverage[.].+', 'run, stage, figure'), legend: '{{figure}}' }] }),
     curves({ title: 'Models in memory', description: 'Of the sidecars: teachers, references, the trainer\'s current one.', min: 0, queries: [{ expr: 'stemma_sidecar_loaded_models', legend: '{{instance}}' }] }),
+    curves({ title: 'Teacher\'s top k', description: 'Blocks of positions a second, by implementation: torch where no kernel fits.', unit: 'ops', min: 0, queries: [{ expr: perSecond('stemma_sidecar_top_k_blocks_total', 'implementation, vocabulary, top_k'), legend: '{{implementation}} V={{vocabulary}} k={{top_k}}' }] }),
     curves({ title: 'SVA head', description: 'Micro-batches a second, by implementation: torch where no kernel fits.', unit: 'ops', min: 0, queries: [{ expr: perSecond('stemma_sidecar_sva_micro_batches_total', 'implementation, vocabulary, top_k'), legend: '{{implementation}} V={{vocabulary}} k={{top_k}}' }] }),
   ],
 };
