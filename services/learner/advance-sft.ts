@@ -44,7 +44,7 @@ async function runSteps(deps: TrainingDeps, session: StageSession, work: SftWork
     recorded = recordStep(deps, session, taken, []);
     recorded.catch(() => undefined); // Awaited below or with the next step.
     if (snapshotIsDue(session, step) || step === work.steps) await recorded;
-    else if (await atBoundary()) {
+    if (step < work.steps && await atBoundary()) {
       await recorded;
       return { kind: 'advance', step };
     }
