@@ -2,7 +2,7 @@
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
 import type { RunLogs } from '../../core/ports.js';
-import { asynchronyOf } from '../../core/recipe/recipe.js';
+import { asynchronyOf, type StageRecipe } from '../../core/recipe/recipe.js';
 import { amendedRecipe, amendmentProblem } from '../../core/run/amend.js';
 import { parentOf, type RunState } from '../../core/run/run.js';
 import { stepsAhead } from '../../core/stage/staleness.js';
@@ -97,8 +97,13 @@ async function finishStage(context: RunContext, ref: StageRef): Promise<void> {
   });
 }
 
-/** Steps that may be in the making when an amendment arrives: the closed one and the one being closed; besides these, those asked for ahead. */
-const STEPS_IN_FLIGHT = 2;
+/**
+ * From the last closed step to the first that an amendment can reach: the one being closed when it arrives is past, in SFT, which
+ * closes a batch while the one before is learned, the next one too; and those asked for ahead.
+ */
+function stepsInFlight(recipe: StageRecipe | undefined): number {
+  return (recipe?.kind === 'sft' ? 3 : 2) + stepsAhead(asynchronyOf(recipe));
+}
 
 async function recordControl(context: RunContext, fact: ControlFact, who: Attribution): Promise<{ effectiveStep: number }> {
   const value = { updateId: fact.updateId, ...who };
@@ -124,7 +129,7 @@ async function amend(context: RunContext, fact: ControlFact, { state, who }: { r
   if (problem) throw new StemmaError('gateway', 'INVALID', `cannot amend ${stageId} ${path}: ${problem}`, 'Correct the amendment and send it again.');
   parseRecipeValue(amendedRecipe(context.recipe, stageId, path, fact.value), `the amendment of ${stageId} ${path}`);
   const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
-  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + STEPS_IN_FLIGHT + stepsAhead(asynchronyOf(recipe)) : 1;
+  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + stepsInFlight(recipe) : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
     value: { updateId: fact.updateId, ...who, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },
