@@ -1,5 +1,5 @@
 /** The services of the recipe as processes of a simulation: their real code over ports that the scheduler answers. */
-import type { BlobStore, EventLog, RunLogs, Sampler, Scorer, Trainer } from '../../core/ports.js';
+import type { BlobStore, RunLogs, Sampler, Scorer, Trainer } from '../../core/ports.js';
 import { createRunActivities } from '../../services/coordinator/run-activities.js';
 import { advanceDistill } from '../../services/distiller/advance-distill.js';
 import { createLearnerActivities } from '../../services/learner/learner-activities.js';
@@ -25,7 +25,7 @@ export const POLLERS: { readonly [queue: string]: readonly ProcessName[] } = {
 
 /** What one process reaches of the world. */
 export interface Ports {
-  readonly log: EventLog;
+  readonly logs: RunLogs;
   readonly blobs: BlobStore;
   readonly sampler: Sampler;
   readonly scorer: Scorer;
@@ -39,6 +39,8 @@ export interface Process {
   readonly party: Party;
   readonly activities: { readonly [name: string]: ActivityFunction };
   readonly scoring: TeacherScoring;
+  /** Temporal tells its rollouts to stop. */
+  cancel(): void;
 }
 
 const nothing = (): void => undefined;
@@ -48,10 +50,12 @@ const rolloutMetrics = { sampled: nothing, changedWeights: nothing, acted: nothi
 const trainingMetrics: TrainingMetrics = { timed: (_kind, _part, work) => work(), replayed: nothing };
 const scoringMetrics = { scored: nothing, reused: nothing, failed: nothing, chunk: nothing };
 
-/** A fresh process: nothing in memory. */
-export function boot(party: Party, run: string, ports: Ports): Process {
-  const { log, blobs, sampler, scorer, trainer, nowMs } = ports;
-  const logs: RunLogs = { open: () => Promise.resolve(log), list: () => Promise.resolve([run]) };
+type Rest<T extends readonly unknown[]> = T extends [unknown, ...infer R] ? R : never;
+
+/** A fresh process: nothing in memory. `stands`: rollouts stand beside their stage; otherwise their shards are asked for one by one. */
+export function boot(party: Party, stands: boolean, ports: Ports): Process {
+  const { logs, blobs, sampler, scorer, trainer, nowMs } = ports;
+  let stopping = new AbortController();
   const contexts = createRunContexts(logs, blobs);
   const stopwatch = startStopwatch(trainer, nowMs);
   const holder = party.name;
@@ -62,18 +66,21 @@ export function boot(party: Party, run: string, ports: Ports): Process {
   const activities = {
     ...createRunActivities({ logs, contexts, keyring, stopwatch, logger }),
     ...learner,
-    // Standing rollouts wait by real clocks: here shards are asked for one by one.
     async openRun(...asked: Parameters<typeof learner.openRun>) {
       const plan = await learner.openRun(...asked);
-      return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, slots: 0 })) };
+      return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, slots: stands ? stage.slots ?? 0 : 0 })) };
     },
     // No patience inside an activity: waiting is Temporal's, whose retries the scheduler orders.
-    ...createRolloutActivities({ contexts, sampler, metrics: rolloutMetrics, logger, holder, heartbeat: nothing, cancellation, samplerPatienceMs: 0 }),
-    advanceDistill: (ref: Parameters<typeof advanceDistill>[1]) => advanceDistill(withScoring, ref),
+    ...createRolloutActivities({ contexts, sampler, metrics: rolloutMetrics, logger, holder, heartbeat: nothing, cancellation: () => stopping.signal, samplerPatienceMs: 0 }),
+    advanceDistill: (...asked: Rest<Parameters<typeof advanceDistill>>) => advanceDistill(withScoring, ...asked),
   };
   return {
     party,
     activities: activities as unknown as Process['activities'],
+    cancel() {
+      stopping.abort();
+      stopping = new AbortController();
+    },
     scoring: createTeacherScoring({ contexts, scorer, route: createRouter(contexts), metrics: scoringMetrics, logger, holder, scorerPatienceMs: 0 }),
   };
 }

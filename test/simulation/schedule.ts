@@ -9,7 +9,9 @@ export const FAULTS = [
   'crash', 'hang', 'time-out', 'lose-result', 'lose-append', 'lose-acknowledgement', 'delay', 'duplicate', 'disk-full',
   'blob-away', 'kill-sidecar', 'lose-answer', 'clock', 'lose-workflow', 'corrupt-snapshot',
 ] as const;
-export type FaultKind = (typeof FAULTS)[number];
+/** What people ask of a run, at any point of it. */
+export const REQUESTS = ['pause', 'resume', 'amend', 'stop'] as const;
+export type FaultKind = (typeof FAULTS | typeof REQUESTS)[number];
 
 /** `arg` chooses the target, modulo how many there are. */
 export type Decision =
@@ -24,6 +26,9 @@ export interface Schedule {
 const MOST_FAULTS = 10;
 /** What makes facts land late: claims that were given up among them, which is where a fence can fail. */
 const LATE: readonly FaultKind[] = ['lose-acknowledgement', 'delay'];
+/** How often a schedule may have a kind; the rest of a stopped run is not run. */
+const KIND_RATES: { readonly [kind in FaultKind]?: number } = { pause: 0.2, resume: 0.1, amend: 0.15, stop: 0.08 };
+const KIND_RATE = 0.4;
 /** How often another operation than the oldest goes first. */
 const PICK_RATES = [0, 0.05, 0.3, 1] as const;
 
@@ -33,7 +38,7 @@ export function scheduleOf(seed: number, span: number): Schedule {
   const pickRate = PICK_RATES[dice() % PICK_RATES.length] ?? 0;
   // Few kinds at a time, so that rare combinations are not drowned by common ones.
   const late = dice() % 4 === 0;
-  const kinds = FAULTS.filter((kind) => (late ? LATE.includes(kind) : unit(dice) < 0.4));
+  const kinds = [...FAULTS, ...REQUESTS].filter((kind) => (late ? LATE.includes(kind) : unit(dice) < (KIND_RATES[kind] ?? KIND_RATE)));
   const faults = new Map<number, Decision[]>();
   const count = kinds.length === 0 ? 0 : dice() % (MOST_FAULTS + 1);
   for (let i = 0; i < count; i += 1) {

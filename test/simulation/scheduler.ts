@@ -14,6 +14,9 @@ export interface Party {
 
 export type OperationKind = 'append' | 'read' | 'blob' | 'sidecar' | 'call' | 'answer' | 'start' | 'result' | 'timer' | 'sync';
 
+/** After these some code runs on. */
+const RESUMING: ReadonlySet<OperationKind> = new Set(['answer', 'start', 'timer', 'result', 'call']);
+
 export interface Operation {
   readonly kind: OperationKind;
   readonly label: string;
@@ -24,6 +27,8 @@ export interface Operation {
   /** What it is the answer to. */
   readonly origin?: OperationKind;
   heldUntil: number;
+  /** Virtual time before which it is not carried out: a timer's. */
+  dueMs?: number;
   run(): void;
   /** The caller is told that it failed; whether it was carried out is another matter. */
   fail?(error: Error): void;
@@ -39,13 +44,22 @@ export class Stuck extends Error {}
 export class Scheduler {
   operations: Operation[] = [];
   step = 0;
+  /** Virtual: time passes when there is nothing else to do, or when the schedule lets a timer go first. */
+  nowMs = 0;
+  /** Whose code runs on since the last operation. */
+  acting: Party | null = null;
+  /** Asked when nothing is left to do: true if there is now. */
+  whenIdle: () => boolean = () => false;
+  /** Asked when all code waits: true if some runs on because of it. */
+  whenQuiet: () => boolean = () => false;
   /** What of the schedule had an effect: enough to run it again. */
   readonly decisions: Decision[] = [];
   readonly trace: string[] = [];
   /** Troubles that have found nothing to break yet. */
   private armed: Decision[] = [];
 
-  constructor(private readonly schedule: Schedule) {}
+  /** `sleepAtLeastMs`: whoever waits a little wakes no sooner, as on a busy machine. */
+  constructor(private readonly schedule: Schedule, private readonly sleepAtLeastMs = 0) {}
 
   add(operation: Omit<Operation, 'heldUntil'>): void {
     this.operations.push({ heldUntil: 0, ...operation });
@@ -76,6 +90,14 @@ export class Scheduler {
     this.add({ kind: 'answer', origin: of.kind, label: `${caller.name}: answer to ${of.label}`, owner: caller, caller, run: of.run, fail: (error) => this.answer(caller, { ...of, run: () => of.reject(error) }) });
   }
 
+  sleep(ms: number): Promise<void> {
+    const caller = this.acting;
+    return new Promise((resolve) => {
+      if (caller?.status === 'dead') return;
+      this.add({ kind: 'timer', label: `${caller?.name}: wakes`, owner: caller, caller, dueMs: this.nowMs + Math.max(ms, this.sleepAtLeastMs), run: resolve });
+    });
+  }
+
   remove(operation: Operation): void {
     const at = this.operations.indexOf(operation);
     if (at >= 0) this.operations.splice(at, 1);
@@ -85,6 +107,7 @@ export class Scheduler {
   async run(done: () => boolean, trouble: Trouble, mostSteps: number): Promise<void> {
     for (;;) {
       await afterMicrotasks();
+      if (this.whenQuiet()) continue;
       while (!done()) {
         if (this.step >= mostSteps) throw new Stuck(`no end after ${mostSteps} steps; last: ${this.trace.slice(-5).join(' | ')}`);
         const resumed = this.takeStep(trouble);
@@ -104,21 +127,30 @@ export class Scheduler {
   /** True if code of a party runs on because of it. */
   private takeStep(trouble: Trouble): boolean {
     this.step += 1;
-    let pick = 0;
-    for (const decision of this.schedule.at(this.step)) {
-      if (decision.kind === 'pick') pick = decision.arg;
-      else this.armed.push(decision);
-    }
-    if (this.armed.length > 0) this.armed = this.armed.filter((decision) => !this.strikes(trouble, decision));
+    const pick = this.decide(trouble);
     const ready = this.ready();
+    if (ready.length === 0 && this.whenIdle()) return false;
     if (ready.length === 0) throw new Stuck(`nothing to do at step ${this.step}; last: ${this.trace.slice(-5).join(' | ')}`);
     const index = pick % ready.length;
     if (index > 0) this.decisions.push({ step: this.step, kind: 'pick', arg: pick });
     const chosen = ready[index]!;
     this.remove(chosen);
     this.trace.push(chosen.label);
+    this.acting = chosen.owner;
+    this.nowMs = Math.max(this.nowMs, chosen.dueMs ?? 0);
     chosen.run();
-    return chosen.kind === 'answer' || chosen.kind === 'start' || chosen.kind === 'timer' || chosen.kind === 'result' || chosen.kind === 'call';
+    return RESUMING.has(chosen.kind);
+  }
+
+  /** What the schedule has for this step happens; which operation goes first. */
+  private decide(trouble: Trouble): number {
+    let pick = 0;
+    for (const decision of this.schedule.at(this.step)) {
+      if (decision.kind === 'pick') pick = decision.arg;
+      else this.armed.push(decision);
+    }
+    if (this.armed.length > 0) this.armed = this.armed.filter((decision) => !this.strikes(trouble, decision));
+    return pick;
   }
 
   private strikes(trouble: Trouble, decision: Decision): boolean {
@@ -130,13 +162,19 @@ export class Scheduler {
 
   private ready(): Operation[] {
     const able: Operation[] = [];
+    const asleep: Operation[] = [];
     let held = 0;
     for (const operation of this.operations) {
       if (operation.owner !== null && operation.owner.status !== 'up') continue;
+      if (operation.dueMs !== undefined && operation.dueMs > this.nowMs) {
+        asleep.push(operation);
+        continue;
+      }
       able.push(operation);
       if (operation.heldUntil > this.step) held += 1;
     }
-    if (held === 0 || held === able.length) return able;
-    return able.filter((operation) => operation.heldUntil <= this.step);
+    if (asleep.length > 1) asleep.sort((a, b) => a.dueMs! - b.dueMs!);
+    const now = held === 0 ? able : able.filter((operation) => operation.heldUntil <= this.step);
+    return now.length + asleep.length > 0 ? [...now, ...asleep] : able;
   }
 }

@@ -1,17 +1,15 @@
 /** One schedule, from the created run to the oracle's verdict; and the search for the shortest one that fails. */
-import { createRun } from '../../services/coordinator/create-run.js';
 import { trainingRun } from '../../workflows/training-run.js';
-import { MemoryBlobs } from './memory-blobs.js';
-import { MemoryStore, openMemoryLogs } from './memory-logs.js';
-import { blobStore, outcomeOf, trainerOf, violations, type Outcome } from './oracle.js';
-import { runViewOf } from '../../core/projection/run-view.js';
-import { simulatedRecipe } from './recipe.js';
-import { Sidecar } from './sidecar.js';
+import { violations } from './oracle.js';
+import { SCENARIOS, type Genesis, type Scenario } from './scenario.js';
 import { scheduleFrom, scheduleOf, shrink, type Decision, type Schedule } from './schedule.js';
+import { inTimeOf } from './time-stub.js';
 import { setCurrent } from './workflow-stub.js';
-import { RUN, World } from './world.js';
+import { World } from './world.js';
 
 const MOST_STEPS = 30_000;
+/** How long at least a service sleeps that wants to wait a little: with the longest ones a standing rollout's minute ends soon. */
+const SLEEPS_MS = [50, 1_000, 20_000] as const;
 
 /** What a simulation may be made to do wrong, to see that it is noticed. */
 export interface Sabotage {
@@ -19,6 +17,7 @@ export interface Sabotage {
   readonly forgetful?: boolean;
   /** The log keeps duplicates, as a broker's partition does. Default: by seed. */
   readonly keepsDuplicates?: boolean;
+  readonly sleepAtLeastMs?: number;
   /** Switches the broken code on and off: the oracle's is honest. */
   readonly during?: (on: boolean) => void;
 }
@@ -30,74 +29,70 @@ export interface Result {
   readonly steps: number;
 }
 
-export interface Genesis {
-  readonly store: MemoryStore;
-  readonly blobs: MemoryBlobs;
-  readonly expected: Outcome;
-  /** Steps of the undisturbed run. */
-  readonly span: number;
-}
-
-/** The created run, and what it comes to when nothing breaks. */
-export async function createGenesis(): Promise<Genesis> {
-  const store = new MemoryStore();
-  const blobs = new MemoryBlobs();
-  const log = await openMemoryLogs(new Map([[RUN, store]])).open(RUN, 'write');
-  await createRun({ blobs: blobStore(blobs), trainer: trainerOf(new Sidecar(blobs)), code: { version: 'simulated', revision: '' } }, log,
-    { run: RUN, recipe: await simulatedRecipe(), seed: 7n, who: { by: 'simulation', origin: '' } });
-  const world = new World({ store: store.copy(false), blobs: blobs.copy(), forgetful: false }, scheduleFrom([]));
-  await play(world);
-  const problems = await violations({ ...world.disks, acknowledged: world.acknowledged }, undefined);
-  if (problems.length > 0) throw new Error(`the undisturbed run fails: ${problems.join('; ')}`);
-  return { store, blobs, expected: outcomeOf(runViewOf(world.disks.store.all())), span: world.scheduler.step };
+export function worldOf({ run, scenario, stores, blobs }: Genesis, schedule: Schedule, { keepsDuplicates = false, forgetful = false, sleepAtLeastMs = SLEEPS_MS[0] }: Sabotage): World {
+  // Only its own run is written.
+  const own = new Map([...stores, [run, stores.get(run)!.copy(keepsDuplicates)]]);
+  return new World({ stores: own, blobs: blobs.copy(), forgetful }, schedule, { run, stands: scenario !== 'shards', sleepAtLeastMs });
 }
 
 export async function simulate(genesis: Genesis, schedule: Schedule, sabotage: Sabotage = {}): Promise<Result> {
-  const store = genesis.store.copy(sabotage.keepsDuplicates ?? false);
-  const world = new World({ store, blobs: genesis.blobs.copy(), forgetful: sabotage.forgetful ?? false }, schedule);
+  const world = worldOf(genesis, schedule, sabotage);
   sabotage.during?.(true);
   let problems: string[] = [];
   try {
-    await play(world);
+    await play(genesis, world);
   } catch (error) {
     problems = [`the run did not end: ${error instanceof Error ? `${error.message}${error.cause instanceof Error ? ` (${error.cause.message})` : ''}` : String(error)}`];
   }
   sabotage.during?.(false);
-  if (problems.length === 0) problems = await violations({ ...world.disks, acknowledged: world.acknowledged }, genesis.expected);
+  const { acknowledged, answered, disks: { stores, blobs } } = world;
+  if (problems.length === 0) problems = await violations({ run: genesis.run, stores, blobs, acknowledged, answered }, genesis.expected);
   const { decisions, trace, step } = world.scheduler;
   return { problems, decisions, trace, steps: step };
 }
 
 /** The real workflow until it returns, then everything late: what zombies still write must change nothing. */
-async function play(world: World): Promise<void> {
-  setCurrent(world.temporal, RUN);
-  let ended: { readonly error?: unknown } | undefined;
-  const start = (): void => {
-    const { workflow } = world.temporal;
-    trainingRun({ recipe: 'simulated' }).then(
-      () => { if (workflow.status === 'up') ended = {}; },
-      (error: unknown) => { if (workflow.status === 'up') ended = { error }; },
-    );
-  };
-  world.onWorkflowLost = start;
-  start();
-  await world.scheduler.run(() => ended !== undefined, world, MOST_STEPS);
-  if (ended?.error !== undefined) throw ended.error;
-  world.wakeAll();
-  await world.scheduler.drain(MOST_STEPS);
+export async function play({ run, input }: Genesis, world: World): Promise<void> {
+  await inTimeOf(world.scheduler, async () => {
+    let ended: { readonly error?: unknown } | undefined;
+    const start = (): void => {
+      setCurrent(world.temporal, run);
+      const { workflow } = world.temporal;
+      trainingRun(input).then(
+        () => { if (workflow.status === 'up') ended = {}; },
+        (error: unknown) => { if (workflow.status === 'up') ended = { error }; },
+      );
+    };
+    world.onWorkflowLost = start;
+    start();
+    await world.scheduler.run(() => ended !== undefined, world, MOST_STEPS);
+    if (ended?.error !== undefined) throw ended.error;
+    world.wakeAll();
+    await world.scheduler.drain(MOST_STEPS);
+  });
+}
+
+/** Which system a seed is about. */
+export const scenarioOf = (seed: number): Scenario => SCENARIOS[seed % SCENARIOS.length]!;
+
+function optionsOf(seed: number, sabotage: Sabotage): Sabotage {
+  const rest = Math.floor(seed / SCENARIOS.length);
+  return { keepsDuplicates: rest % 2 === 1, sleepAtLeastMs: SLEEPS_MS[rest % SLEEPS_MS.length]!, ...sabotage };
 }
 
 export const simulateSeed = (genesis: Genesis, seed: number, sabotage: Sabotage = {}): Promise<Result> =>
-  simulate(genesis, scheduleOf(seed, genesis.span), { keepsDuplicates: seed % 2 === 1, ...sabotage });
+  simulate(genesis, scheduleOf(seed, genesis.span), optionsOf(seed, sabotage));
+
+/** What of the seed's schedule had an effect, again. */
+export const simulateAgain = (genesis: Genesis, seed: number, decisions: readonly Decision[], sabotage: Sabotage = {}): Promise<Result> =>
+  simulate(genesis, scheduleFrom(decisions), optionsOf(seed, sabotage));
 
 /** What to print of a failing seed: how it replays, and the shortest schedule that still fails. */
 export async function explain(genesis: Genesis, seed: number, result: Result, sabotage: Sabotage = {}): Promise<string> {
-  const options = { keepsDuplicates: seed % 2 === 1, ...sabotage };
-  const fails = async (part: readonly Decision[]): Promise<boolean> => (await simulate(genesis, scheduleFrom(part), options)).problems.length > 0;
-  const shortest = await shrink(result.decisions, fails);
-  const again = await simulate(genesis, scheduleFrom(shortest), options);
+  const shortest = await shrink(result.decisions, async (part) => (await simulateAgain(genesis, seed, part, sabotage)).problems.length > 0);
+  const again = await simulateAgain(genesis, seed, shortest, sabotage);
   return [
-    `seed ${seed} fails (npm run test:simulation -- --schedules 1 --first-seed ${seed}): ${result.problems.join('; ')}`,
+    `seed ${seed} (${genesis.scenario}) fails (npm run test:simulation -- --schedules 1 --first-seed ${seed}): ${result.problems.join('; ')}`,
     `shortest schedule, ${shortest.length} of ${result.decisions.length} decisions: ${JSON.stringify(shortest)}`,
     `which fails with: ${again.problems.join('; ')}`,
     ...again.trace.slice(-60).map((line) => `  ${line}`),

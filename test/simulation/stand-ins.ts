@@ -1,6 +1,7 @@
-/** In every simulation: another Temporal below the workflow code, and what costs much and has no state computed once. */
+/** In every simulation: another Temporal below the workflow code, other clocks below the services, and what costs much and has no state computed once. */
 import { vi } from 'vitest';
 
+vi.mock('node:timers/promises', async (original) => (await import('./time-stub.js')).simulatedTimers(await original()));
 vi.mock('@temporalio/workflow', () => import('./workflow-stub.js'));
 vi.mock('../../environments/registry.js', async (original) => {
   const actual = await original<typeof import('../../environments/registry.js')>();

@@ -3,7 +3,7 @@
  * time when one was thought dead, results that get lost; a workflow that is lost starts over. The workflow code is the
  * real one: test/simulation/workflow-stub.ts stands in for the SDK's module.
  */
-import { ActivityFailure, ApplicationFailure, RetryState } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, RetryState } from '@temporalio/common';
 import type { ActivityOptions } from '@temporalio/workflow';
 import { toApplicationFailure } from '../../services/runtime/activity-errors.js';
 import type { Party, Scheduler } from './scheduler.js';
@@ -13,6 +13,12 @@ export type ActivityFunction = (...args: unknown[]) => Promise<unknown>;
 export interface Hosts {
   /** A process of this queue that is up, and the function as it hosts it. */
   host(queue: string, activity: string): { readonly party: Party; readonly run: ActivityFunction };
+  /** The activities of this process that ask are told to stop. */
+  cancel(party: Party): void;
+}
+
+export interface Scope {
+  readonly cancelled: boolean;
 }
 
 export interface Activity {
@@ -21,6 +27,7 @@ export interface Activity {
   readonly args: readonly unknown[];
   readonly maximumAttempts: number;
   readonly workflow: Party;
+  readonly scope: Scope | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   attempts: number;
@@ -39,10 +46,11 @@ export class Temporal {
 
   constructor(private readonly scheduler: Scheduler, private readonly hosts: Hosts) {}
 
-  execute(options: ActivityOptions, name: string, args: readonly unknown[]): Promise<unknown> {
+  execute(options: ActivityOptions, name: string, args: readonly unknown[], scope?: Scope): Promise<unknown> {
+    if (scope?.cancelled) return Promise.reject(new CancelledFailure('cancelled'));
     return new Promise((resolve, reject) => {
       this.start({
-        queue: options.taskQueue ?? '', name, args, maximumAttempts: options.retry?.maximumAttempts ?? Infinity, workflow: this.workflow,
+        queue: options.taskQueue ?? '', name, args, maximumAttempts: options.retry?.maximumAttempts ?? Infinity, workflow: this.workflow, scope,
         resolve, reject, attempts: 0, current: undefined,
       });
     });
@@ -66,6 +74,15 @@ export class Temporal {
     for (const attempt of [...this.running]) if (attempt.party === party) this.giveUp(attempt);
   }
 
+  /** Who runs one is told; who waits for it waits until it has ended (the SDK's default). */
+  cancel(scope: Scope): void {
+    for (const attempt of this.running) {
+      if (attempt.activity.scope !== scope) continue;
+      const { party } = attempt;
+      this.scheduler.add({ kind: 'call', label: `${party.name}: is told to stop`, owner: party, caller: party, run: () => this.hosts.cancel(party) });
+    }
+  }
+
   /** Its history is gone: what still runs reports to nobody. */
   forgetWorkflow(): void {
     this.workflow.status = 'dead';
@@ -80,12 +97,17 @@ export class Temporal {
   }
 
   private begin(activity: Activity): void {
+    if (activity.scope?.cancelled) {
+      this.reject(activity, new CancelledFailure('cancelled'), RetryState.CANCEL_REQUESTED);
+      return;
+    }
     activity.attempts += 1;
     const number = activity.attempts;
     const { party, run } = this.hosts.host(activity.queue, activity.name);
     const attempt: Attempt = { activity, party };
     activity.current = attempt;
     this.running.add(attempt);
+    this.scheduler.acting = party;
     // Arguments and results travel as JSON.
     run(...(JSON.parse(JSON.stringify(activity.args)) as unknown[])).then(
       (value) => this.report(attempt, () => activity.resolve(value)),
@@ -116,7 +138,7 @@ export class Temporal {
 
   private failed(activity: Activity, cause: Error, state: RetryState): void {
     if (activity.workflow.status === 'dead') return;
-    if (activity.attempts < activity.maximumAttempts) this.start(activity);
+    if (activity.attempts < activity.maximumAttempts || activity.scope?.cancelled) this.start(activity);
     else this.reject(activity, cause, state);
   }
 

@@ -9,18 +9,30 @@ import { Scheduler, type Operation, type OperationKind, type Party } from './sch
 import type { Decision, FaultKind, Schedule } from './schedule.js';
 import { Sidecar } from './sidecar.js';
 import { Temporal, type Hosts } from './temporal.js';
-
-export const RUN = 'simulated';
+import { checkConditions, update } from './workflow-stub.js';
 
 export interface Disks {
-  readonly store: MemoryStore;
+  /** By run. */
+  readonly stores: ReadonlyMap<string, MemoryStore>;
   readonly blobs: MemoryBlobs;
   /** Deliberately broken: acknowledges before it is durable, so a crash takes acknowledged events with it. */
   readonly forgetful: boolean;
 }
 
+/** Nobody leaves a run paused for longer, although rollouts may stand beside it. */
+const PAUSED_STEPS = 1_000;
+/** Stages whose settings people change. */
+const AMENDED = ['sft', 'search-rl', 'distill'] as const;
+
 export function broken(boundary: Boundary, code: ErrorCode): StemmaError {
   return new StemmaError(boundary, code, `simulated: ${code}`, 'Try again.');
+}
+
+export interface Setup {
+  readonly run: string;
+  /** Rollouts stand beside their stage. */
+  readonly stands: boolean;
+  readonly sleepAtLeastMs: number;
 }
 
 interface AppendOperation extends Operation {
@@ -32,6 +44,8 @@ export class World implements Hosts {
   readonly temporal: Temporal;
   /** Ids of events whose append was acknowledged to whoever appended them. */
   readonly acknowledged = new Set<string>();
+  /** Ids of what people asked for and were told is so. */
+  readonly answered: string[] = [];
   private readonly processes = new Map<ProcessName, Process>();
   private readonly hung: Party[] = [];
   private readonly sent: (readonly Event[])[] = [];
@@ -40,9 +54,17 @@ export class World implements Hosts {
   private nowMs = 0;
   private turn = 0;
   private boots = 0;
+  private asked = 0;
+  private pauses = 0;
+  private patientUntil = Infinity;
 
-  constructor(readonly disks: Disks, schedule: Schedule) {
-    this.scheduler = new Scheduler(schedule);
+  constructor(readonly disks: Disks, schedule: Schedule, private readonly setup: Setup) {
+    this.scheduler = new Scheduler(schedule, setup.sleepAtLeastMs);
+    this.scheduler.whenQuiet = () => {
+      if (this.scheduler.step > this.patientUntil) this.resumePaused();
+      return checkConditions();
+    };
+    this.scheduler.whenIdle = () => this.resumePaused();
     this.sidecar = new Sidecar(disks.blobs);
     this.temporal = new Temporal(this.scheduler, this);
     for (const name of PROCESSES) this.boot(name);
@@ -52,6 +74,10 @@ export class World implements Hosts {
     const names = POLLERS[queue] ?? [];
     const { party, activities } = this.processes.get(names[this.turn++ % names.length]!)!;
     return { party, run: activities[activity]! };
+  }
+
+  cancel(party: Party): void {
+    for (const process of this.processes.values()) if (process.party === party) process.cancel();
   }
 
   /** Who hangs goes on, as a zombie. */
@@ -66,7 +92,7 @@ export class World implements Hosts {
   private boot(name: ProcessName): void {
     this.boots += 1;
     const party: Party = { name: this.boots > PROCESSES.length ? `${name}'${this.boots}` : name, status: 'up' };
-    this.processes.set(name, boot(party, RUN, this.portsOf(party)));
+    this.processes.set(name, boot(party, this.setup.stands, this.portsOf(party)));
   }
 
   private portsOf(party: Party): Ports {
@@ -76,7 +102,10 @@ export class World implements Hosts {
       this.scheduler.call(party, 'blob', label, () => work(this.disks.blobs));
     const skewMs = this.boots * 37_000;
     return {
-      log: this.logOf(party),
+      logs: {
+        open: () => Promise.resolve(this.logOf(party)),
+        list: () => Promise.resolve([...this.disks.stores].filter(([, store]) => store.all().length > 0).map(([run]) => run)),
+      },
       blobs: { put: (bytes) => blob('put', (b) => b.put(bytes)), get: (ref) => blob('get', (b) => b.get(ref)), has: (ref) => blob('has', (b) => b.has(ref)) },
       sampler: {
         sample: (input) => sidecar('sample', (s) => s.sample(input)),
@@ -97,14 +126,14 @@ export class World implements Hosts {
         export: () => Promise.reject(new Error('nothing is exported in a simulation')),
       },
       scoring: { scoreEpisodes: (request) => this.askScoring(party, request) },
-      nowMs: () => this.nowMs + skewMs,
+      nowMs: () => this.scheduler.nowMs + this.nowMs + skewMs,
     };
   }
 
   private logOf(party: Party): EventLog {
     return {
       append: (events) => this.append(party, events),
-      readStream: (stream, from = 0) => this.scheduler.call(party, 'read', `read ${stream}`, () => this.disks.store.read(stream, from)),
+      readStream: (stream, from = 0) => this.scheduler.call(party, 'read', `read ${stream}`, () => this.storeOf(stream).read(stream, from)),
       tail: () => { throw new Error('no service tails in a simulation'); },
       close: () => Promise.resolve(),
     };
@@ -138,8 +167,12 @@ export class World implements Hosts {
     });
   }
 
+  private storeOf(stream: string): MemoryStore {
+    return this.disks.stores.get(stream.split('/')[1]!)!;
+  }
+
   private land(events: readonly Event[]): void {
-    this.disks.store.land(events);
+    this.storeOf(events[0]!.stream).land(events);
     if (!this.disks.forgetful) return;
     this.unsynced.push(...events);
     this.scheduler.add({ kind: 'sync', label: 'sync', owner: null, caller: null, run: () => { this.unsynced = this.unsynced.filter((event) => !events.includes(event)); } });
@@ -152,6 +185,7 @@ export class World implements Hosts {
         kind: 'call', label: `${caller.name}: asks for scores`, owner: null, caller,
         run: () => {
           const { party, scoring } = this.processes.get('scoring')!;
+          this.scheduler.acting = party;
           this.calls.push({ party, fail: () => this.scheduler.answer(caller, { kind: 'call', label: 'scores', reject, run: () => reject(broken('scorer', 'UNAVAILABLE')) }) });
           scoring.scoreEpisodes(request).then(
             (scores) => this.scheduler.answer(caller, { kind: 'call', label: 'scores', reject, run: () => resolve(scores) }),
@@ -196,7 +230,7 @@ export class World implements Hosts {
     duplicate: (arg) => {
       const events = this.sent[arg % Math.max(1, this.sent.length)];
       // Only what has landed can be delivered again.
-      if (events === undefined || !events.every(({ id }) => this.disks.store.has(id))) return false;
+      if (events === undefined || !events.every(({ id, stream }) => this.storeOf(stream).has(id))) return false;
       this.landLate(events);
       return true;
     },
@@ -219,12 +253,39 @@ export class World implements Hosts {
       return true;
     },
     'corrupt-snapshot': (arg) => {
-      const taken = this.disks.store.all().flatMap(({ event }) => (event.payload?.$case === 'snapshotTaken' ? [event.payload.value.snapshot!] : []));
+      const taken = this.disks.stores.get(this.setup.run)!.all().flatMap(({ event }) => (event.payload?.$case === 'snapshotTaken' ? [event.payload.value.snapshot!] : []));
       const snapshot = taken[arg % Math.max(1, taken.length)];
       if (snapshot) this.disks.blobs.damage(snapshot);
       return snapshot !== undefined;
     },
+    pause: () => {
+      this.pauses += 1;
+      this.patientUntil = this.scheduler.step + PAUSED_STEPS;
+      return this.ask('pause', {});
+    },
+    resume: () => this.ask('resume', {}),
+    stop: () => this.ask('stop', {}),
+    amend: (arg) => this.ask('amend', { stage: AMENDED[arg % AMENDED.length]!, path: 'optimizer.learningRate', value: (1 + (arg >>> 8) % 9) / 1000 }),
   };
+
+  private ask(action: string, input: object): boolean {
+    const { workflow } = this.temporal;
+    const id = `${action}-${(this.asked += 1)}`;
+    this.scheduler.add({
+      kind: 'call', label: `a person asks: ${id}`, owner: workflow, caller: workflow,
+      run: () => void update(action, id, input)?.then(() => this.answered.push(id), () => undefined),
+    });
+    return true;
+  }
+
+  /** More often than it was paused: an answer may come after the one that took it back. */
+  private resumePaused(): boolean {
+    this.patientUntil = Infinity;
+    if (this.pauses === 0) return false;
+    this.pauses -= 0.5;
+    this.patientUntil = this.scheduler.step + PAUSED_STEPS;
+    return this.ask('resume', {});
+  }
 
   /** Set by who started the workflow: starts it again. */
   onWorkflowLost: () => void = () => undefined;
@@ -264,7 +325,7 @@ export class World implements Hosts {
   private bury(party: Party): void {
     this.scheduler.operations = this.scheduler.operations.filter(({ caller, kind }) => caller !== party || kind === 'append');
     if (!this.disks.forgetful) return;
-    this.disks.store.lose(new Set(this.unsynced));
+    this.disks.stores.get(this.setup.run)!.lose(new Set(this.unsynced));
     this.unsynced = [];
   }
 
