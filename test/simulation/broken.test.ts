@@ -8,7 +8,7 @@ import { SCENARIOS, type Geneses, type Scenario } from './scenario.js';
 import { scheduleFrom } from './schedule.js';
 import { explain, simulate, simulateSeed, type Sabotage } from './simulate.js';
 
-const broken = vi.hoisted(() => ({ claimsIgnored: false, dedupeOff: false, trusting: '', impatient: false, eager: false, late: false, hasty: false, forkVisible: false }));
+const broken = vi.hoisted(() => ({ claimsIgnored: false, dedupeOff: false, trusting: '', impatient: false, eager: false, late: false, forkVisible: false }));
 
 vi.mock('../../core/log/claims.js', async (original) => {
   const actual = await original<typeof import('../../core/log/claims.js')>();
@@ -60,15 +60,6 @@ vi.mock('../../core/stage/stage.js', async (original) => {
   const actual = await original<typeof import('../../core/stage/stage.js')>();
   return { ...actual, lastClosed: (state: Parameters<typeof actual.lastClosed>[0]) => actual.lastClosed(state) - (broken.late ? 2 : 0) };
 });
-vi.mock('../../services/runtime/record-fact.js', async (original) => {
-  const actual = await original<typeof import('../../services/runtime/record-fact.js')>();
-  const recordFact: typeof actual.recordFact = async (log, place, payload) => {
-    const recorded = actual.recordFact(log, place, payload);
-    if (broken.hasty && ['runPaused', 'runResumed', 'runStopRequested'].includes(payload.$case)) recorded.catch(() => undefined);
-    else await recorded;
-  };
-  return { ...actual, recordFact };
-});
 vi.mock('../../services/coordinator/fork-run.js', async (original) => {
   const actual = await original<typeof import('../../services/coordinator/fork-run.js')>();
   const { newEvent } = await import('../../services/runtime/new-event.js');
@@ -117,7 +108,6 @@ const VARIANTS: readonly [what: string, variant: Variant][] = [
   ['a planner that closes a step without the episodes that nobody seems to run', { scenario: 'standing', most: 100, during: (on) => { broken.impatient = on; } }],
   ['a learner that is asked for more steps ahead than the bound', { scenario: 'asynchronous', always: true, during: (on) => { broken.eager = on; } }],
   ['an amendment that holds from steps on that are closed', { scenario: 'standing', during: (on) => { broken.late = on; } }],
-  ['a pause or stop that is answered before it is recorded', { scenario: 'shards', from: 740, during: (on) => { broken.hasty = on; } }],
   ['a fork that is taken for a run before its history is there', { scenario: 'fork', during: (on) => { broken.forkVisible = on; } }],
 ];
 /** Schedules within which each must be caught. */
