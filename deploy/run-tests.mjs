@@ -18,7 +18,7 @@ const GROUPS = [
 ];
 const WITH_BROKERS = ['contract', 'integration', 'e2e', 'faults'];
 const WITH_BUCKETS = ['contract', 'kernels', 'integration', 'e2e'];
-const WITH_CLUSTERS = ['integration'];
+const WITH_CLUSTERS = ['integration', 'e2e'];
 const WITH_PROMETHEUS = ['integration', 'e2e'];
 const IN_CI = process.env['CI'] === 'true';
 

@@ -52,8 +52,8 @@ export interface RealKube {
 
 const TOKEN = 'only-for-tests';
 
-/** `controllers`: with a controller manager, so that Deployments get pods (which no node runs) and owners take their objects along. */
-export async function openRealKube({ controllers = false } = {}): Promise<RealKube> {
+/** `controllers`: with a controller manager that runs these, or all of them (`*`): then Deployments get pods, which no node runs. */
+export async function openRealKube({ controllers = [] as readonly string[] } = {}): Promise<RealKube> {
   const directory = await mkdtemp(join(tmpdir(), 'stemma-kube-'));
   const [etcdPort, peerPort, port, managerPort] = (await freePorts(4)) as [number, number, number, number];
   const children: SupervisedChild[] = [];
@@ -74,10 +74,10 @@ export async function openRealKube({ controllers = false } = {}): Promise<RealKu
     apiVersion: 'v1', kind: 'Config', 'current-context': 't', contexts: [{ name: 't', context: { cluster: 't', user: 't' } }],
     clusters: [{ name: 't', cluster: { server, 'insecure-skip-tls-verify': true } }], users: [{ name: 't', user: { token: TOKEN } }],
   }));
-  if (controllers) {
+  if (controllers.length > 0) {
     children.push(await start('kube-controller-manager', [
       `--kubeconfig=${kubeconfig}`, `--service-account-private-key-file=${keys.private}`, '--leader-elect=false', `--secure-port=${managerPort}`, '--bind-address=127.0.0.1',
-      `--cert-dir=${join(directory, 'manager')}`, '--concurrent-gc-syncs=5',
+      `--cert-dir=${join(directory, 'manager')}`, `--controllers=${controllers.join(',')}`,
     ], () => answers(`https://127.0.0.1:${managerPort}/healthz`)));
   }
   const config = new KubeConfig();
