@@ -5,7 +5,10 @@ import type { Recipe, StageRecipe } from '../recipe/recipe.js';
 /** Settings that fix what was already planned or built: an amendment cannot change these. */
 const FROZEN = new Set(['id', 'kind', 'init', 'domain', 'steps', 'dataset', 'tasks', 'reference', 'evaluate', 'asynchronous']);
 
-/** The stage's recipe as it holds at `step`: amendments in stream order, later ones win. */
+/**
+ * The stage's recipe as it holds at `step`: amendments in stream order, later ones win. Two streams have no common order, so a
+ * batch records how many amendments its planner had read (BatchClosed.amendments): these are the ones to give for a closed step.
+ */
 export function stageAt<S extends StageRecipe>(stage: S, step: number, amendments: readonly SettingAmended[]): S {
   let result: S = stage;
   for (const amendment of amendments) {

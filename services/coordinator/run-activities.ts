@@ -120,21 +120,28 @@ async function recordControl(context: RunContext, fact: ControlFact, who: Attrib
 }
 
 async function amend(context: RunContext, fact: ControlFact, { state, who }: { readonly state: RunState; readonly who: Attribution }): Promise<{ effectiveStep: number }> {
-  const known = state.amendments.find((a) => a.updateId === fact.updateId);
-  if (known) return { effectiveStep: known.fromStep };
   const stageId = fact.stage ?? '';
   const path = fact.path ?? '';
   const recipe = context.recipe.stages.find((s) => s.id === stageId);
+  const nextFree = async (): Promise<number> => {
+    const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
+    return lastClosed(stage) + stepsInFlight(recipe);
+  };
+  const known = state.amendments.find((a) => a.updateId === fact.updateId);
+  if (known) return { effectiveStep: state.stages.has(stageId) ? Math.max(known.fromStep, await nextFree()) : known.fromStep };
   const problem = amendmentProblem(recipe, path, fact.value);
   if (problem) throw new StemmaError('gateway', 'INVALID', `cannot amend ${stageId} ${path}: ${problem}`, 'Correct the amendment and send it again.');
   parseRecipeValue(amendedRecipe(context.recipe, stageId, path, fact.value), `the amendment of ${stageId} ${path}`);
-  const stage = (await readFold(context.log, stageStream(context.run, stageId), stageFold)).state;
-  const fromStep = state.stages.has(stageId) ? lastClosed(stage) + stepsInFlight(recipe) : 1;
+  const before = await nextFree();
+  const fromStep = state.stages.has(stageId) ? before : 1;
   await recordFact(context.log, { stream: runStream(context.run), run: context.run }, {
     $case: 'settingAmended',
     value: { updateId: fact.updateId, ...who, stage: stageId, fromStep, path, valueJson: JSON.stringify(fact.value) },
   });
-  return { effectiveStep: fromStep };
+  // While the fact was on its way a stage may have started, and batches been closed, by who had not read it: the batches say so.
+  const after = await nextFree();
+  const unheard = (await readRun(context)).stages.has(stageId) && !(state.stages.has(stageId) && after === before);
+  return { effectiveStep: unheard ? Math.max(fromStep, after) : fromStep };
 }
 
 async function finishRun(context: RunContext): Promise<{ weightsHash: string }> {

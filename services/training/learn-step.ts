@@ -35,6 +35,7 @@ async function closeBatch(deps: TrainingDeps, session: StageSession, closing: Cl
     settingsJson, settingsHash: sha256Hex(settingsJson),
     policyWeightsHashes: [...closing.policyWeightsHashes],
     teacherWeightsHashes: { ...closing.teacherWeightsHashes },
+    amendments: session.run.amendments.length,
   };
   await session.stage.record(...(closing.dropped ?? []).map((drop) => ({ $case: 'episodeDropped' as const, value: drop })), { $case: 'batchClosed', value });
 }

@@ -29,13 +29,20 @@ export function outcomeOf({ run, stages }: RunView): Outcome {
   ];
 }
 
+export interface Answered {
+  /** Of the update. */
+  readonly id: string;
+  /** Of an amendment: the first step it was promised for. */
+  readonly effectiveStep: number;
+}
+
 export interface Evidence {
   readonly run: string;
   readonly stores: ReadonlyMap<string, MemoryStore>;
   readonly blobs: MemoryBlobs;
   readonly acknowledged: ReadonlySet<string>;
-  /** Ids of requests that people were told are recorded. */
-  readonly answered: readonly string[];
+  /** Requests that people were told are recorded. */
+  readonly answered: readonly Answered[];
 }
 
 export interface Expectation {
@@ -57,12 +64,13 @@ export async function violations(evidence: Evidence, expected: Expectation): Pro
   const unshared = (expected.shared ?? []).filter((fact) => !sharedFacts(store).includes(fact));
   return [
     ...(lost.length > 0 ? [`${lost.length} acknowledged events are not in the log`] : []),
-    ...answered.filter((id) => !asked.has(id)).map((id) => `${id} was answered and is not in the log`),
+    ...answered.filter(({ id }) => !asked.has(id)).map(({ id }) => `${id} was answered and is not in the log`),
     ...unshared.map((fact) => `${fact} is not shared with the parent`),
     ...checkLedger(view),
     ...modelFindings(view, context.manifest).map(({ what }) => what),
     ...scoreViolations(view),
     ...settingsViolations(view, context.recipe),
+    ...promiseViolations(view, answered),
     ...endViolations(view),
     ...outcomeViolations(view, expected.outcome),
     ...(await replayViolations(evidence, context)),
@@ -75,10 +83,20 @@ export function sharedFacts(store: MemoryStore): string[] {
     (payload?.$case === 'stepCommitted' ? [`step ${payload.value.step} of ${stream.split('/')[2]} under claim ${claim}`] : []));
 }
 
+/** What a person was told of an amendment: from that step on every batch was closed by who had read it. */
+function promiseViolations({ run, stages }: RunView, answered: readonly Answered[]): string[] {
+  return answered.flatMap(({ id, effectiveStep }) => {
+    const at = run.amendments.findIndex(({ updateId }) => updateId === id);
+    const closed = stages.get(run.amendments[at]?.stage ?? '')?.closed ?? [];
+    return closed.filter(({ step, amendments = 0 }) => at >= 0 && step >= effectiveStep && amendments <= at)
+      .map(({ step }) => `step ${step} was closed without ${id}, which was promised from step ${effectiveStep} on`);
+  });
+}
+
 /** Every step learned with the settings that the recipe and its amendments give that step. */
 function settingsViolations({ run, stages }: RunView, recipe: Recipe): string[] {
-  return recipe.stages.flatMap((stage) => (stages.get(stage.id)?.closed ?? []).filter(({ step, settingsJson }) =>
-    settingsJson !== canonicalJson(StepSettings.toJSON(stepSettings(stageAt(stage, step, run.amendments), step))))
+  return recipe.stages.flatMap((stage) => (stages.get(stage.id)?.closed ?? []).filter(({ step, settingsJson, amendments }) =>
+    settingsJson !== canonicalJson(StepSettings.toJSON(stepSettings(stageAt(stage, step, run.amendments.slice(0, amendments)), step))))
     .map(({ step }) => `step ${step} of ${stage.id} was closed with other settings than hold for it`));
 }
 

@@ -2,6 +2,7 @@
 import { CancelledFailure } from '@temporalio/common';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Temporal } from './temporal.js';
+import type { ControlAnswer } from '../../workflows/messages.js';
 
 type Handler = (...args: unknown[]) => unknown;
 
@@ -39,7 +40,7 @@ function simulation(): Workflow {
 }
 
 /** What a person asks of the run; undefined where it is refused, or the workflow has not come so far. */
-export function update(name: string, id: string, input: unknown): Promise<unknown> | undefined {
+export function update(name: string, id: string, input: unknown): Promise<ControlAnswer> | undefined {
   const workflow = simulation();
   const asked = workflow.updates.get(name);
   if (!asked) return undefined;
@@ -49,7 +50,7 @@ export function update(name: string, id: string, input: unknown): Promise<unknow
     return undefined;
   }
   workflow.updateId = id;
-  return asked.handler(input) as Promise<unknown>;
+  return asked.handler(input) as Promise<ControlAnswer>;
 }
 
 /** True if a wait is over. */

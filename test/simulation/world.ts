@@ -5,6 +5,7 @@ import type { Event } from '../../proto/gen/stemma/v1/events.js';
 import type { MemoryBlobs } from './memory-blobs.js';
 import type { MemoryStore } from './memory-logs.js';
 import { boot, PROCESSES, POLLERS, type Ports, type Process, type ProcessName } from './processes.js';
+import type { Answered } from './oracle.js';
 import { Scheduler, type Operation, type OperationKind, type Party } from './scheduler.js';
 import type { Decision, FaultKind, Schedule } from './schedule.js';
 import { Sidecar } from './sidecar.js';
@@ -44,8 +45,8 @@ export class World implements Hosts {
   readonly temporal: Temporal;
   /** Ids of events whose append was acknowledged to whoever appended them. */
   readonly acknowledged = new Set<string>();
-  /** Ids of what people asked for and were told is so. */
-  readonly answered: string[] = [];
+  /** What people asked for and were told is so. */
+  readonly answered: Answered[] = [];
   private readonly processes = new Map<ProcessName, Process>();
   private readonly hung: Party[] = [];
   private readonly sent: (readonly Event[])[] = [];
@@ -273,7 +274,7 @@ export class World implements Hosts {
     const id = `${action}-${(this.asked += 1)}`;
     this.scheduler.add({
       kind: 'call', label: `a person asks: ${id}`, owner: workflow, caller: workflow,
-      run: () => void update(action, id, input)?.then(() => this.answered.push(id), () => undefined),
+      run: () => void update(action, id, input)?.then(({ effectiveStep }) => this.answered.push({ id, effectiveStep }), () => undefined),
     });
     return true;
   }

@@ -26,7 +26,7 @@ describe('errors over gRPC', () => {
     const cases: readonly (readonly [status, string, boolean])[] = [
       [status.UNAVAILABLE, 'UNAVAILABLE', true], [status.DEADLINE_EXCEEDED, 'TIMEOUT', true], [status.CANCELLED, 'UNAVAILABLE', true],
       [status.NOT_FOUND, 'NOT_FOUND', false], [status.DATA_LOSS, 'CORRUPT', false], [status.UNIMPLEMENTED, 'UNSUPPORTED', false],
-      [status.UNKNOWN, 'INTERNAL', false], [status.INTERNAL, 'INTERNAL', false], [status.PERMISSION_DENIED, 'INVALID', false],
+      [status.UNKNOWN, 'INTERNAL', false], [status.INTERNAL, 'INTERNAL', false], [status.PERMISSION_DENIED, 'FORBIDDEN', false], [status.UNAUTHENTICATED, 'UNAUTHENTICATED', false],
     ];
     for (const [code, expected, retriable] of cases) expect(fromServiceError('scorer', serviceError(code))).toMatchObject({ code: expected, retriable });
     expect(fromServiceError('scorer', serviceError(status.INTERNAL, 'Received RST_STREAM with code 2')).code).toBe('UNAVAILABLE');
