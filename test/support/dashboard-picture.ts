@@ -1,5 +1,5 @@
 /** Draws a dashboard from what its queries returned: panels where Grafana would place them, with its legends and units. Not Grafana's rendering. */
-import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { GridPos, Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import { element, escapeText, linearScale, niceTicks, numberText } from '../../services/report/svg.js';
 import type { Series } from './prometheus.js';
 
@@ -28,6 +28,7 @@ interface Box {
 type Times = Pick<Drawn, 'from' | 'to'>;
 type Shown = { readonly name: string; readonly points: readonly (readonly [number, number])[] };
 
+const COLUMNS = 24;
 const CELL = { width: 50, height: 30 };
 const GAP = 8;
 const HEAD = 64;
@@ -38,18 +39,30 @@ const STYLE = `text{font:11px system-ui,"DejaVu Sans",sans-serif;fill:#5a6068}.t
 .panel{fill:#fff;stroke:#e3e4e6}.grid{stroke:#eceded}.big{font-size:17px;font-weight:600;fill:#16181d}`;
 
 export function drawDashboard(drawn: Drawn): string {
-  const bottom = Math.max(...drawn.panels.map(({ panel }) => ((panel.gridPos?.y ?? 0) + (panel.gridPos?.h ?? 0)) * CELL.height));
-  const width = 24 * CELL.width + 2 * GAP;
+  const places = placed(drawn.panels.map(({ panel }) => panel.gridPos ?? { x: 0, y: 0, w: 8, h: 8 }));
+  const bottom = Math.max(...places.map(({ y, h }) => y + h)) * CELL.height;
+  const width = COLUMNS * CELL.width + 2 * GAP;
   const height = HEAD + bottom + GAP;
-  const body = drawn.panels.map((each) => drawPanel(each, boxOf(each.panel), drawn)).join('\n');
+  const body = drawn.panels.map((each, index) => drawPanel(each, boxOf(places[index]!), drawn)).join('\n');
   return element('svg', { xmlns: 'http://www.w3.org/2000/svg', viewBox: `0 0 ${width} ${height}`, width, height, role: 'img' }, [
     element('style', {}, STYLE), element('rect', { width, height, fill: '#fafafa' }),
     element('text', { class: 'page', x: GAP + 4, y: 28 }, escapeText(drawn.title)), element('text', { x: GAP + 4, y: 48 }, escapeText(drawn.caption)), body,
   ].join('\n'));
 }
 
-function boxOf({ gridPos }: Panel): Box {
-  const { x, y, w, h } = gridPos ?? { x: 0, y: 0, w: 8, h: 8 };
+/** As Grafana does: one that is too far right moves left, one that is in the way of an earlier one moves down. */
+function placed(wanted: readonly GridPos[]): GridPos[] {
+  const places: GridPos[] = [];
+  for (const { x, y, w, h } of wanted) {
+    const place = { x: Math.min(x, COLUMNS - w), y, w, h };
+    const inTheWay = (): GridPos | undefined => places.find((other) => other.x < place.x + place.w && place.x < other.x + other.w && other.y < place.y + place.h && place.y < other.y + other.h);
+    for (let other = inTheWay(); other; other = inTheWay()) place.y = other.y + other.h;
+    places.push(place);
+  }
+  return places;
+}
+
+function boxOf({ x, y, w, h }: GridPos): Box {
   return { x: GAP + x * CELL.width, y: HEAD + y * CELL.height, width: w * CELL.width - GAP, height: h * CELL.height - GAP };
 }
 
@@ -134,6 +147,11 @@ function valueText(value: number, panel: Panel): string {
   if (unit === 'percentunit') return `${numberText(value * 100)} %`;
   if (unit === 's') return value !== 0 && Math.abs(value) < 1 ? `${numberText(value * 1000)} ms` : `${numberText(value)} s`;
   if (unit === 'ops') return `${numberText(value)}/s`;
-  if (unit === 'bytes' || unit === 'Bps') return `${numberText(value / 2 ** 20)} MiB${unit === 'Bps' ? '/s' : ''}`;
+  if (unit === 'bytes' || unit === 'Bps') return `${bytesText(value)}${unit === 'Bps' ? '/s' : ''}`;
   return numberText(value);
+}
+
+function bytesText(value: number): string {
+  const [size, name] = ([[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']] as const).find(([least]) => Math.abs(value) >= least) ?? [1, 'B'];
+  return `${numberText(value / size)} ${name}`;
 }
