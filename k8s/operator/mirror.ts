@@ -14,8 +14,10 @@ export interface MirrorSpec<T> {
   readonly labelSelector?: string;
   /** How long a watch lasts before everything is listed anew. */
   readonly relistSeconds: number;
-  /** Called for an object that came, changed or went, and for every one of them after each list. */
+  /** Called for an object that came, changed or went. */
   readonly onChange: (object: T) => void;
+  /** After each list it is called for all of them, changed or not. */
+  readonly announcesAll?: boolean;
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -82,9 +84,11 @@ async function relist<T extends KubeObject>(spec: MirrorSpec<T>, { held, signal 
   } while (page.metadata.continue);
   if (signal.aborted) return '';
   const gone = [...held].filter(([key]) => !fresh.has(key)).map(([, object]) => object);
+  const isNews = ([key, { metadata }]: [string, T]): boolean => spec.announcesAll === true || held.get(key)?.metadata.resourceVersion !== metadata.resourceVersion;
+  const news = [...fresh].filter(isNews).map(([, object]) => object);
   held.clear();
   for (const [key, object] of fresh) held.set(key, object);
-  for (const object of [...fresh.values(), ...gone]) spec.onChange(object);
+  for (const object of [...news, ...gone]) spec.onChange(object);
   return page.metadata.resourceVersion;
 }
 

@@ -14,6 +14,7 @@ import { operatorMetrics } from './operator-metrics.js';
 import { openOwned } from './owned.js';
 import { PORTS, RECIPE_DIRECTORY } from './pod.js';
 import { WorkQueue } from './queue.js';
+import { ParsedRecipes } from './recipe.js';
 import { reconcileRun } from './reconcile.js';
 import { keyOf, type Kind, type KubeObject } from './resources.js';
 import { guardedGateways, openRunGateways } from './run-gateway.js';
@@ -106,7 +107,7 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
   const applier = new Applier(api);
   const onTrouble = (error: unknown): void => logger.warn({ err: error }, 'the API server: listing everything again');
   const follow = <T extends KubeObject>(kind: Kind, onChange: (object: T) => void): Mirror<T> =>
-    openMirror<T>({ api, kind, namespace, relistSeconds: timing.relistSeconds, onChange, onTrouble }, ended.signal);
+    openMirror<T>({ api, kind, namespace, relistSeconds: timing.relistSeconds, announcesAll: true, onChange, onTrouble }, ended.signal);
 
   const runs = follow<TrainingRun>('TrainingRun', (run) => queue.add(`TrainingRun/${keyOf(run)}`));
   const teachers = follow<Teacher>('Teacher', (teacher) => {
@@ -116,7 +117,7 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
   const owned = openOwned({ api, namespace, relistSeconds: timing.relistSeconds, onChange: (owner) => queue.add(owner), onTrouble }, ended.signal);
   const synced = Promise.all([runs.synced, teachers.synced, owned.synced]);
   const deps = {
-    api, applier, owned, image, keys: new GatewayKeys(api), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
+    api, applier, owned, image, keys: new GatewayKeys(api), recipes: new ParsedRecipes(), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
     gatewayAddress: options.gatewayAddress ?? inClusterAddress, recipePath: options.recipePath ?? (() => `${RECIPE_DIRECTORY}/recipe.yaml`),
     lookEveryMs: timing.lookEveryMs, now: () => Date.now(),
   };

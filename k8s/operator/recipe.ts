@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { StemmaError } from '../../core/errors.js';
+import type { Recipe } from '../../core/recipe/recipe.js';
 import { packageRoot } from '../../services/runtime/package-root.js';
 import { parseRecipe, parseRecipeValue, recipeNames } from '../../services/runtime/recipe-schema.js';
 import { isRefusal, type KubeApi } from './api.js';
@@ -19,14 +20,35 @@ export interface ConfigMap extends KubeObject {
   readonly data?: { readonly [key: string]: string };
 }
 
+/** Texts parsed, the last ones used: a look at a run every few seconds must not parse its recipe every time, and many runs have the same. */
+export class ParsedRecipes {
+  private readonly recipes = new Map<string, Recipe>();
+
+  parse(text: string, name: string): Recipe {
+    const recipe = this.recipes.get(text) ?? parseRecipe(text, name);
+    this.recipes.delete(text);
+    this.recipes.set(text, recipe);
+    const [oldest] = this.recipes.keys();
+    if (this.recipes.size > MOST_PARSED && oldest !== undefined) this.recipes.delete(oldest);
+    return recipe;
+  }
+}
+
+const MOST_PARSED = 256;
+
+export interface RecipeSource {
+  readonly api: KubeApi;
+  readonly recipes: ParsedRecipes;
+}
+
 /** `known`: the run's own ConfigMap, if the mirror has it. */
-export async function resolveRecipe(api: KubeApi, run: TrainingRun, known: KubeObject | undefined): Promise<Resolution> {
+export async function resolveRecipe({ api, recipes }: RecipeSource, run: TrainingRun, known: KubeObject | undefined): Promise<Resolution> {
   // The mirror may be behind: what was frozen once is never read anew.
   const own = (known as ConfigMap | undefined) ?? await readConfigMap(api, run, recipeConfigMapName(run));
   const text = own?.data?.['recipe.yaml'];
   if (text !== undefined && own?.metadata.ownerReferences?.some(({ uid }) => uid === run.metadata.uid)) {
     const baked = JSON.parse(own.data?.['overrides.json'] ?? '[]') as BakedOverride[];
-    return { kind: 'frozen', frozen: { text, baked, recipe: parseRecipe(text, own.metadata.name) } };
+    return { kind: 'frozen', frozen: { text, baked, recipe: recipes.parse(text, own.metadata.name) } };
   }
   const source = await sourceText(api, run);
   return typeof source === 'string' ? freeze(run, source) : source;

@@ -13,7 +13,7 @@ import { recordTransition } from './events.js';
 import type { GatewayKeys } from './gateway-key.js';
 import { bakedInForce, withAmendment, type FrozenRecipe } from './overrides.js';
 import type { Owned } from './owned.js';
-import { resolveRecipe, type Resolution } from './recipe.js';
+import { resolveRecipe, type ParsedRecipes, type Resolution } from './recipe.js';
 import { nextReplicas } from './replicas.js';
 import { kindKeyOf, pathOf } from './resources.js';
 import type { RunGateway, RunGateways } from './run-gateway.js';
@@ -25,6 +25,7 @@ import { hasEnded, runIdOf, type AppliedOverride, type Teacher, type TrainingRun
 export interface ReconcileDeps {
   readonly api: KubeApi;
   readonly applier: Applier;
+  readonly recipes: ParsedRecipes;
   readonly owned: Owned;
   readonly gateways: RunGateways;
   readonly keys: GatewayKeys;
@@ -50,7 +51,7 @@ export async function reconcileRun(deps: ReconcileDeps, run: TrainingRun): Promi
     return null;
   }
   const { metadata: { namespace = '' } } = run;
-  const resolution = await resolveRecipe(deps.api, run, deps.owned.get('ConfigMap', namespace, recipeConfigMapName(run)));
+  const resolution = await resolveRecipe(deps, run, deps.owned.get('ConfigMap', namespace, recipeConfigMapName(run)));
   return resolution.kind === 'frozen' ? proceed(deps, run, resolution) : wait(deps, run, resolution);
 }
 

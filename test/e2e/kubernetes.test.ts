@@ -25,8 +25,7 @@ describeWithKube('the micro recipe as a TrainingRun', () => {
   beforeAll(async () => {
     const [gatewayPort] = (await freePorts(1)) as [number];
     kube = await openRealKube({ controllers: ['garbage-collector-controller', 'persistentvolumeclaim-protection-controller'] });
-    await kube.kubectlOk(['apply', '--server-side', '-f', 'k8s/crds']);
-    await kube.kubectlOk(['wait', '--for=condition=Established', '--timeout=30s', 'crd/trainingruns.stemma.dev', 'crd/teachers.stemma.dev']);
+    await kube.installKinds();
     operator = startTestOperator(kube, {
       namespace: AT.namespace, gateway: `127.0.0.1:${gatewayPort}`, timing: { lookEveryMs: 300 },
       recipePath: () => join(directory, RECIPE_DIRECTORY, 'recipe.yaml'),

@@ -1,5 +1,6 @@
 /** Every metric that any service registers, in one registry: what docs/metrics.md is made from. */
 import type { Registry } from 'prom-client';
+import { operatorMetrics } from '../../k8s/operator/operator-metrics.js';
 import { createGuard } from '../../services/gateway/guard.js';
 import { createRolloutMetrics } from '../../services/rollout/metrics.js';
 import { measuredBlobs } from '../../services/runtime/blob-metrics.js';
@@ -30,6 +31,7 @@ export async function everyMetric(): Promise<Family[]> {
   createActivityMetrics(registry);
   grpcMetrics(registry);
   createGuard({ registry, keyring: { holder: () => undefined }, logger: { warn: () => undefined } });
+  operatorMetrics(registry, { depth: () => 0, leads: () => false });
   const unused = (): never => { throw new Error('never called'); };
   measuredLogs({ open: unused, list: unused }, registry);
   measuredBlobs({ put: unused, get: unused, has: unused }, registry);

@@ -47,6 +47,8 @@ export interface RealKube {
   kubectl(args: readonly string[], input?: string): Promise<Spoken>;
   /** As `kubectl`; throws what it said if it fails. */
   kubectlOk(args: readonly string[], input?: string): Promise<string>;
+  /** k8s/crds, until the server serves them. */
+  installKinds(): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -84,12 +86,16 @@ export async function openRealKube({ controllers = [] as readonly string[] } = {
   config.loadFromFile(kubeconfig);
   const api = kubeApi(config, { timeoutMs: 20_000 });
   const kubectl = (args: readonly string[], input?: string): Promise<Spoken> => speak(join(programs(), 'kubectl'), ['--kubeconfig', kubeconfig, ...args], input);
+  const kubectlOk = async (args: readonly string[], input?: string): Promise<string> => {
+    const { code, stdout, stderr } = await kubectl(args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
   return {
-    config, kubeconfig, api, kubectl,
-    async kubectlOk(args, input) {
-      const { code, stdout, stderr } = await kubectl(args, input);
-      if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-      return stdout;
+    config, kubeconfig, api, kubectl, kubectlOk,
+    async installKinds() {
+      await kubectlOk(['apply', '--server-side', '-f', join(packageRoot(), 'k8s', 'crds')]);
+      await kubectlOk(['wait', '--for=condition=Established', '--timeout=30s', 'crd/trainingruns.stemma.dev', 'crd/teachers.stemma.dev']);
     },
     async dispose() {
       api.close();

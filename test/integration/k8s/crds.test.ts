@@ -6,8 +6,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TrainingRun } from '../../../k8s/operator/training-run.js';
 import { describeWithKube, openRealKube, type RealKube } from '../../support/real-kube.js';
 
-const CRDS = join(import.meta.dirname, '../../../k8s/crds');
-
 type Fields = { readonly [field: string]: unknown };
 
 interface Refused {
@@ -44,8 +42,7 @@ describeWithKube('the CRDs', () => {
 
   beforeAll(async () => {
     kube = await openRealKube();
-    await kube.kubectlOk(['apply', '--server-side', '-f', CRDS]);
-    await kube.kubectlOk(['wait', '--for=condition=Established', '--timeout=30s', 'crd/trainingruns.stemma.dev', 'crd/teachers.stemma.dev']);
+    await kube.installKinds();
   });
   afterAll(() => kube?.dispose());
 

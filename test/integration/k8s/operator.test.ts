@@ -1,77 +1,16 @@
 /** The operator against a real API server: nothing of it is replaced but the pods, which no node runs, and the computing behind the gateway. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { conditionOf, runIdOf, type TrainingRun } from '../../../k8s/operator/training-run.js';
-import { runForLeader, type LeaseSpec } from '../../../k8s/operator/lease.js';
 import { pathOf, type KubeObject, type Workload } from '../../../k8s/operator/resources.js';
-import { startOperatorProcess } from '../../support/operator-process.js';
-import { describeWithKube, openRealKube, type RealKube } from '../../support/real-kube.js';
-import { meaningOf, ownedObjects, readRun, startTestOperator, whenRun, type TestOperator, type TestOperatorOptions } from '../../support/test-operator.js';
-import { openToldGateway, type ToldGateway } from '../../support/told-gateway.js';
+import { kubeScene, NAME, reasonOf as reason, until } from '../../support/kube-scene.js';
+import { describeWithKube } from '../../support/real-kube.js';
+import { meaningOf, ownedObjects, readRun } from '../../support/test-operator.js';
 import { ON_A_CLUSTER, RECIPE_TEXT } from '../../support/training-runs.js';
 
-const NAME = 'first';
-const reason = (run: TrainingRun, type: string): string | undefined => conditionOf(run, type)?.reason;
-
 describeWithKube('the operator', () => {
-  let kube: RealKube;
-  let gateway: ToldGateway;
-  let namespace: string;
-  let count = 0;
-  let operators: TestOperator[] = [];
-
-  beforeAll(async () => {
-    // Else a claim that is deleted stays for ever, and nothing is gone with its owner.
-    kube = await openRealKube({ controllers: ['garbage-collector-controller', 'persistentvolumeclaim-protection-controller'] });
-    await kube.kubectlOk(['apply', '--server-side', '-f', 'k8s/crds']);
-    await kube.kubectlOk(['wait', '--for=condition=Established', '--timeout=30s', 'crd/trainingruns.stemma.dev', 'crd/teachers.stemma.dev']);
-  });
-  afterAll(() => kube?.dispose());
-  beforeEach(async () => {
-    gateway = await openToldGateway();
-    await newNamespace();
-  });
-  afterEach(async () => {
-    await Promise.all(operators.map((operator) => operator.close()));
-    operators = [];
-    await gateway.close();
-  });
-
-  async function newNamespace(): Promise<string> {
-    namespace = `n${(count += 1)}`;
-    await kube.api.call({ method: 'POST', path: '/api/v1/namespaces', body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } });
-    return namespace;
-  }
-
-  function operator(options: Partial<TestOperatorOptions> = {}): TestOperator {
-    const started = startTestOperator(kube, { namespace, gateway: gateway.address, ...options });
-    operators.push(started);
-    return started;
-  }
-
-  const create = (spec: object, name = NAME): Promise<TrainingRun> => kube.api.call({
-    method: 'POST', path: pathOf('TrainingRun', namespace), body: { apiVersion: 'stemma.dev/v1alpha1', kind: 'TrainingRun', metadata: { name }, spec: { recipe: { name: 'micro' }, embedded: true, ...spec } },
-  });
-  const patch = (spec: object): Promise<TrainingRun> => kube.api.call({
-    method: 'PATCH', path: pathOf('TrainingRun', namespace, NAME), contentType: 'application/merge-patch+json', body: { spec },
-  });
-  const when = (holds: (run: TrainingRun) => boolean): Promise<TrainingRun> => whenRun(kube, { namespace, name: NAME }, holds);
-  const kubectl = (...args: string[]): Promise<string> => kube.kubectlOk(['-n', namespace, ...args]);
-  const statefulSet = (): Promise<Workload> => kube.api.call({ method: 'GET', path: pathOf('StatefulSet', namespace, NAME) });
-
-  /** Until this holds; something else changes it. */
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    while (!await holds()) {
-      if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  /** Several looks at the run by whoever looks now. */
-  async function afterLooks(looks: number): Promise<void> {
-    const before = gateway.asked();
-    await until(`${looks} looks`, () => gateway.asked() >= before + looks);
-  }
+  const scene = kubeScene();
+  const { operator, create, patch, when, kubectl, newNamespace, afterLooks } = scene;
+  const statefulSet = (): Promise<Workload> => scene.kube().api.call({ method: 'GET', path: pathOf('StatefulSet', scene.namespace(), NAME) });
 
   describe('one run', () => {
     test('goes from apply to Completed, told once of each wish, and leaves nothing behind', async () => {
@@ -80,7 +19,7 @@ describeWithKube('the operator', () => {
       const running = await when((run) => run.status?.phase === 'Running');
       const id = runIdOf(running);
       expect(running.status).toMatchObject({ run: id, stage: 'sft', observedGeneration: 1, overrides: [{ stage: 'sft', path: 'optimizer.learningRate', valueJson: '0.002', fromStep: 1 }] });
-      expect([...(await ownedObjects(kube, namespace)).keys()]).toEqual([
+      expect([...(await ownedObjects(scene.kube(), scene.namespace())).keys()]).toEqual([
         'ConfigMap/first-recipe', 'Service/first-gateway', 'PersistentVolumeClaim/first', 'StatefulSet/first', 'Secret/first-gateway-key',
       ]);
       expect(await kubectl('get', 'trun', NAME)).toMatch(/Running +sft +0/);
@@ -96,12 +35,12 @@ describeWithKube('the operator', () => {
       await when((run) => run.status?.phase === 'Running' && reason(run, 'Suspended') === 'NotSuspended');
       expect((await statefulSet()).spec?.replicas).toBe(1);
 
-      await gateway.end(id);
+      await scene.gateway().end(id);
       await kubectl('wait', '--for=condition=Completed', `trun/${NAME}`, '--timeout=60s');
-      expect(await gateway.facts(id)).toEqual(['runCreated', 'stageStarted', 'settingAmended', 'runPaused', 'runResumed', 'runFinished']);
+      expect(await scene.gateway().facts(id)).toEqual(['runCreated', 'stageStarted', 'settingAmended', 'runPaused', 'runResumed', 'runFinished']);
 
       await kubectl('delete', 'trun', NAME, '--timeout=60s');
-      expect([...(await ownedObjects(kube, namespace)).keys()]).toEqual([]);
+      expect([...(await ownedObjects(scene.kube(), scene.namespace())).keys()]).toEqual([]);
       const told = await kubectl('get', 'events', '-o', 'jsonpath={.items[*].reason}');
       expect(told.split(' ')).toEqual(expect.arrayContaining(['RecipeFrozen', 'InLog', 'Training', 'Suspended', 'Finished']));
     });
@@ -111,8 +50,8 @@ describeWithKube('the operator', () => {
       const id = runIdOf(await create({}));
       await when((run) => run.status?.phase === 'Running');
       await kubectl('delete', 'trun', NAME, '--timeout=60s');
-      expect((await gateway.facts(id)).at(-1)).toBe('runStopped');
-      expect([...(await ownedObjects(kube, namespace)).keys()]).toEqual([]);
+      expect((await scene.gateway().facts(id)).at(-1)).toBe('runStopped');
+      expect([...(await ownedObjects(scene.kube(), scene.namespace())).keys()]).toEqual([]);
     });
 
     test('leaves its volume where it shall stay', async () => {
@@ -120,7 +59,7 @@ describeWithKube('the operator', () => {
       await create({ retention: { volume: 'Retain', drainSeconds: 0 } });
       await when((run) => run.status?.phase === 'Running');
       await kubectl('delete', 'trun', NAME, '--timeout=60s');
-      expect([...(await ownedObjects(kube, namespace)).keys()]).toEqual(['PersistentVolumeClaim/first']);
+      expect([...(await ownedObjects(scene.kube(), scene.namespace())).keys()]).toEqual(['PersistentVolumeClaim/first']);
     });
 
     test('has a pod for each role on a cluster, and waits for the teachers of its pool', async () => {
@@ -128,20 +67,20 @@ describeWithKube('the operator', () => {
       await create({ ...ON_A_CLUSTER, teacherPool: 'shared' });
       const waiting = await when((run) => reason(run, 'TeachersReady') === 'PoolLacksDomain');
       expect(waiting.status).toMatchObject({ phase: 'Pending', message: expect.stringContaining('pool shared has no ready Teacher for') as string });
-      expect(gateway.submitted).toEqual([]);
+      expect(scene.gateway().submitted).toEqual([]);
       for (const domain of ['search', 'science', 'instruction', 'tools']) {
-        await kube.api.call({
-          method: 'POST', path: pathOf('Teacher', namespace), body: {
+        await scene.kube().api.call({
+          method: 'POST', path: pathOf('Teacher', scene.namespace()), body: {
             apiVersion: 'stemma.dev/v1alpha1', kind: 'Teacher', metadata: { name: domain },
             spec: { pool: 'shared', domain, checkpoint: { run: 'r', stage: 's' }, log: ON_A_CLUSTER.log, blobs: ON_A_CLUSTER.blobs },
           },
         });
-        const path = pathOf('Deployment', namespace, `${domain}-teacher`);
-        await until(`${domain}'s Deployment`, () => kube.api.call({ method: 'GET', path }).then(() => true, () => false));
-        await kube.api.call({ method: 'PATCH', path: `${path}/status`, contentType: 'application/merge-patch+json', body: { status: { replicas: 1, readyReplicas: 1 } } });
+        const path = pathOf('Deployment', scene.namespace(), `${domain}-teacher`);
+        await until(`${domain}'s Deployment`, () => scene.kube().api.call({ method: 'GET', path }).then(() => true, () => false));
+        await scene.kube().api.call({ method: 'PATCH', path: `${path}/status`, contentType: 'application/merge-patch+json', body: { status: { replicas: 1, readyReplicas: 1 } } });
       }
       await when((run) => run.status?.phase === 'Running' && reason(run, 'TeachersReady') === 'PoolReady');
-      const names = [...(await ownedObjects(kube, namespace)).keys()].filter((key) => key.startsWith('Deployment/first'));
+      const names = [...(await ownedObjects(scene.kube(), scene.namespace())).keys()].filter((key) => key.startsWith('Deployment/first'));
       expect(names.sort()).toEqual(['distiller', 'gateway', 'learner', 'rollout', 'worker'].map((role) => `Deployment/first-${role}`));
     });
 
@@ -150,11 +89,11 @@ describeWithKube('the operator', () => {
       await create({ recipe: { configMap: { name: 'mine' } } });
       await when((run) => reason(run, 'Resolved') === 'ConfigMapMissing');
       const configMap = (text: string): object => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'mine' }, data: { 'recipe.yaml': text } });
-      await kube.api.call({ method: 'POST', path: pathOf('ConfigMap', namespace), body: configMap(RECIPE_TEXT) });
+      await scene.kube().api.call({ method: 'POST', path: pathOf('ConfigMap', scene.namespace()), body: configMap(RECIPE_TEXT) });
       await when((run) => run.status?.phase === 'Running');
-      await kube.api.call({ method: 'PUT', path: pathOf('ConfigMap', namespace, 'mine'), body: configMap('name: other') });
+      await scene.kube().api.call({ method: 'PUT', path: pathOf('ConfigMap', scene.namespace(), 'mine'), body: configMap('name: other') });
       await afterLooks(3);
-      expect(reason(await readRun(kube, namespace, NAME), 'Resolved')).toBe('RecipeFrozen');
+      expect(reason(await readRun(scene.kube(), scene.namespace(), NAME), 'Resolved')).toBe('RecipeFrozen');
     });
 
     test('says every problem of its recipe, with lines, and of its overrides', async () => {
@@ -178,15 +117,15 @@ describeWithKube('the operator', () => {
     await create({});
     await when((run) => run.status?.phase === 'Running');
     await afterLooks(3);
-    const versions = async (): Promise<string[]> => [...await ownedObjects(kube, namespace)].map(([key, { metadata }]) => `${key} ${metadata.resourceVersion}`);
-    const run = await readRun(kube, namespace, NAME);
+    const versions = async (): Promise<string[]> => [...await ownedObjects(scene.kube(), scene.namespace())].map(([key, { metadata }]) => `${key} ${metadata.resourceVersion}`);
+    const run = await readRun(scene.kube(), scene.namespace(), NAME);
     const before = { writes: writes().length, objects: await versions(), run: run.metadata.resourceVersion };
     const settledAt = calls.length;
     const lists = (): number => calls.filter(({ method, query }) => method === 'GET' && query?.['limit'] !== undefined).length;
     const listed = lists();
     await until('two more rounds of lists', () => lists() >= listed + 16);
     await afterLooks(10);
-    const after = { writes: writes().length, objects: await versions(), run: (await readRun(kube, namespace, NAME)).metadata.resourceVersion };
+    const after = { writes: writes().length, objects: await versions(), run: (await readRun(scene.kube(), scene.namespace(), NAME)).metadata.resourceVersion };
     expect(after).toEqual(before);
     // Nor does it read: what it knows of the API server it was told.
     const reads = calls.slice(settledAt).filter(({ query }) => query?.['limit'] === undefined);
@@ -198,11 +137,11 @@ describeWithKube('the operator', () => {
     await create({});
     await when((run) => run.status?.phase === 'Running');
     await kubectl('delete', 'service', `${NAME}-gateway`);
-    await until('the Service is back', async () => (await ownedObjects(kube, namespace)).has(`Service/${NAME}-gateway`));
+    await until('the Service is back', async () => (await ownedObjects(scene.kube(), scene.namespace())).has(`Service/${NAME}-gateway`));
 
-    const owned = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: NAME, namespace } };
-    const asSomeone = (body: object, force: string): Promise<KubeObject> => kube.api.call({
-      method: 'PATCH', path: pathOf('StatefulSet', namespace, NAME), query: { fieldManager: 'someone', force }, contentType: 'application/apply-patch+yaml', body: { ...owned, ...body },
+    const owned = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: NAME, namespace: scene.namespace() } };
+    const asSomeone = (body: object, force: string): Promise<KubeObject> => scene.kube().api.call({
+      method: 'PATCH', path: pathOf('StatefulSet', scene.namespace(), NAME), query: { fieldManager: 'someone', force }, contentType: 'application/apply-patch+yaml', body: { ...owned, ...body },
     });
     await asSomeone({ spec: { replicas: 3 } }, 'true');
     const reported = await when((run) => reason(run, 'Applied') === 'FieldConflict');
@@ -227,10 +166,10 @@ describeWithKube('the operator', () => {
       return when((run) => run.status?.phase === 'Suspended' && reason(run, 'Amended') === 'InForce' && conditionOf(run, 'Applied')?.status === 'True');
     };
     const outcome = async (run: TrainingRun): Promise<unknown> => {
-      await until('the computing pods are given back', async () => [...await ownedObjects(kube, run.metadata.namespace ?? '')].every(([key, object]) => !/learner|rollout/.test(key) || !key.startsWith('Deployment') || (object as Workload).spec?.replicas === 0));
-      const { conditions, overrides, phase } = (await readRun(kube, run.metadata.namespace ?? '', NAME)).status!;
+      await until('the computing pods are given back', async () => [...await ownedObjects(scene.kube(), run.metadata.namespace ?? '')].every(([key, object]) => !/learner|rollout/.test(key) || !key.startsWith('Deployment') || (object as Workload).spec?.replicas === 0));
+      const { conditions, overrides, phase } = (await readRun(scene.kube(), run.metadata.namespace ?? '', NAME)).status!;
       return {
-        objects: meaningOf(await ownedObjects(kube, run.metadata.namespace ?? '')), facts: await gateway.facts(runIdOf(run)), phase, overrides,
+        objects: meaningOf(await ownedObjects(scene.kube(), run.metadata.namespace ?? '')), facts: await scene.gateway().facts(runIdOf(run)), phase, overrides,
         conditions: conditions!.map(({ type, status, reason: why }) => [type, status, why]),
       };
     };
@@ -257,60 +196,4 @@ describeWithKube('the operator', () => {
     }
     expect(killedAt.size).toBeGreaterThanOrEqual(14);
   }, 170_000);
-
-  describe('two operators', () => {
-    const lease = (identity: string, timing: Partial<LeaseSpec> = {}): LeaseSpec => ({
-      api: kube.api, namespace, name: 'stemma-operator', identity, durationMs: 3000, heldMs: 1500, retryMs: 100, onTrouble: () => undefined, now: () => performance.now(), ...timing,
-    });
-
-    test('have one leader; only it acts, and the other takes over at once when it goes in order', async () => {
-      const first = operator({ identity: 'a' });
-      await first.elected;
-      const second = operator({ identity: 'b' });
-      await create({});
-      await when((run) => run.status?.phase === 'Running');
-      expect(second.calls).toEqual([]);
-      await first.close();
-      await second.elected;
-      await patch({ suspend: true });
-      await when((run) => run.status?.phase === 'Suspended');
-      expect(gateway.submitted).toHaveLength(1);
-    });
-
-    test('hand over when the leader is cut off, and it stops writing before', async () => {
-      let cut = false;
-      const api = { ...kube.api, call: <T>(call: Parameters<typeof kube.api.call>[0]): Promise<T> => (cut ? Promise.reject(new Error('cut off')) : kube.api.call<T>(call)) };
-      const leader = runForLeader(lease('a', { api }));
-      await leader.elected;
-      expect(leader.held()).toBe(true);
-      const other = runForLeader(lease('b'));
-      let stillHeld: boolean | undefined;
-      void other.elected.then(() => { stillHeld = leader.held(); });
-      cut = true;
-      await Promise.all([leader.lost, other.elected]);
-      expect({ stillHeld, other: other.held() }).toEqual({ stillHeld: false, other: true });
-      await Promise.all([leader.close(), other.close()]);
-    });
-
-    test('as processes: the one that leads is killed -9, and the other goes on', async () => {
-      const lead = await startOperatorProcess(kube, namespace);
-      await until('the first leads', async () => (await lead.figure('stemma_operator_leads')) === 1);
-      const spare = await startOperatorProcess(kube, namespace);
-      try {
-        await create({});
-        await when((run) => reason(run, 'Applied') === 'AsWanted');
-        expect(await spare.figure('stemma_operator_api_calls_total')).toBe(0);
-        process.kill(lead.pid(), 'SIGKILL');
-        await create({}, 'second');
-        await whenRun(kube, { namespace, name: 'second' }, (run) => reason(run, 'Applied') === 'AsWanted');
-        expect(await spare.figure('stemma_operator_leads')).toBe(1);
-        process.kill(spare.pid(), 'SIGTERM');
-        expect(await spare.exited).toMatchObject({ code: 0 });
-        const { spec } = await kube.api.call<{ spec: { holderIdentity: string } }>({ method: 'GET', path: pathOf('Lease', namespace, 'stemma-operator') });
-        expect(spec.holderIdentity).toBe('');
-      } finally {
-        await Promise.all([lead.stop(), spare.stop()]);
-      }
-    });
-  });
 });
