@@ -7,10 +7,12 @@ export interface DashboardSpec {
   readonly name: string;
   readonly title: string;
   readonly description: string;
+  /** In reading order: rows are filled from the left. */
   readonly panels: readonly PanelOf[];
 }
 
 const TAG = 'stemma';
+const COLUMNS = 24;
 
 export function dashboardOf({ name, title, description, panels }: DashboardSpec): Dashboard {
   const builder = new DashboardBuilder(`Stemma · ${title}`).uid(`stemma-${name}`).description(description).tags([TAG])
@@ -22,6 +24,12 @@ export function dashboardOf({ name, title, description, panels }: DashboardSpec)
       .refresh(VariableRefresh.OnTimeRangeChanged).sort(VariableSort.AlphabeticalDesc).multi(true).includeAll(true).allValue('.+'))
     .withVariable(new IntervalVariableBuilder('window').label('Window of means').values('1m,5m,10m,30m,2h').current({ text: '10m', value: '10m' }))
     .withVariable(new TextBoxVariableBuilder('temporal').label('Temporal UI').defaultValue('http://localhost:8233'));
-  for (const panel of panels) builder.withPanel(panel);
+  let row = { x: 0, y: 0, height: 0 };
+  for (const panel of panels) {
+    const { w, h } = panel.build().gridPos ?? { w: COLUMNS, h: 0 };
+    if (row.x + w > COLUMNS) row = { x: 0, y: row.y + row.height, height: 0 };
+    builder.withPanel(panel.gridPos({ x: row.x, y: row.y, w, h }));
+    row = { x: row.x + w, y: row.y, height: Math.max(row.height, h) };
+  }
   return builder.build();
 }

@@ -1,7 +1,7 @@
 /** The few kinds of panels that the dashboards are made of, and their queries. */
 import { BigValueGraphMode, BigValueTextMode, GraphDrawStyle, LegendDisplayMode, LegendPlacement, ReduceDataOptionsBuilder, VizLegendOptionsBuilder, VizOrientation } from '@grafana/grafana-foundation-sdk/common';
 import { PanelBuilder as BarGauge } from '@grafana/grafana-foundation-sdk/bargauge';
-import { DashboardLinkBuilder, DashboardLinkType, type Panel } from '@grafana/grafana-foundation-sdk/dashboard';
+import { DashboardLinkBuilder, DashboardLinkType, type GridPos, type Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as Stat } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as Text, TextMode } from '@grafana/grafana-foundation-sdk/text';
@@ -34,7 +34,10 @@ export interface PanelSpec {
   readonly nothing?: string;
 }
 
-export type PanelOf = { build(): Panel };
+export interface PanelOf {
+  gridPos(at: GridPos): PanelOf;
+  build(): Panel;
+}
 
 const workflows = '${temporal}/namespaces/default/workflows/';
 /** A run's workflow has the run's id, a stage's is RUN/STAGE. */

@@ -13,7 +13,7 @@ export const runs: DashboardSpec = {
       queries: [{ expr: 'stemma_run_stage_running{run=~"$run"} == 1', legend: '{{stage}} ({{kind}})' }],
     }),
     numbers({
-      title: 'Steps done', description: 'Committed steps of all that the recipe plans.', unit: 'percentunit', min: 0, max: 1,
+      title: 'Steps done', description: 'Committed steps of all that the recipe plans; a stage that finds nothing to learn takes fewer.', unit: 'percentunit', min: 0, max: 1,
       queries: [{ expr: 'sum by (run) (stemma_learning_steps_total{run=~"$run"}) / sum by (run) (stemma_run_planned_steps{run=~"$run"})', legend: '{{run}}' }],
     }),
     numbers({
@@ -33,15 +33,15 @@ export const runs: DashboardSpec = {
       queries: [{ expr: 'stemma_run_accuracy_ratio{run=~"$run"}', legend: '{{stage}} · {{domain}}' }],
     }),
     curves({
-      title: 'Episodes owed', description: 'Asked for and not ended: falls while rollouts work. It stands still when they do not.', width: 12, height: 6, links: [stageInTemporal()],
+      title: 'Episodes owed', description: 'Asked for and not ended: falls while rollouts work. It stands still when they do not.', width: 12, height: 12, links: [stageInTemporal()],
       queries: [{ expr: 'stemma_learning_owed_episodes{run=~"$run"}', legend: '{{run}} {{stage}}' }],
     }),
     numbers({
-      title: 'Failed runs', description: 'By the boundary and the code of the error; the message is in the run\'s status.', width: 6, height: 6, names: true, nothing: 'none', links: [runInTemporal()],
+      title: 'Failed runs', description: 'By the boundary and the code of the error; the message is in the run\'s status.', width: 12, height: 4, names: true, nothing: 'none', links: [runInTemporal()],
       queries: [{ expr: 'stemma_run_failed{run=~"$run"} == 1', legend: '{{run}}: {{boundary}} {{code}}' }],
     }),
     numbers({
-      title: 'Alerts', description: 'Firing now; each has a page in docs/runbooks.', width: 6, height: 6, names: true, nothing: 'none',
+      title: 'Alerts', description: 'Firing now; each has a page in docs/runbooks.', width: 12, height: 4, names: true, nothing: 'none',
       queries: [{ expr: 'ALERTS{alertname=~"Stemma.+", alertstate="firing"}', legend: '{{alertname}} {{run}} {{stage}}' }],
     }),
     text('From here', [
