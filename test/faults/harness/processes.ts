@@ -38,11 +38,17 @@ export async function when(what: string, until: AbortSignal, holds: () => boolea
   }
 }
 
-/** All at once: stopped first, so that none acts on another's death. Resolves when all are gone. */
+/** Field 22 of stat: no other process that ever gets this pid has the same. '' when it is gone. */
+function startedAt(pid: number): string {
+  return statOf(pid)?.[19] ?? '';
+}
+
+/** All at once: stopped first, so that none acts on another's death. Resolves when all are gone; a pid may be somebody else's by then. */
 export async function killTree(root: number): Promise<void> {
-  const all = tree(root);
-  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of all) send(pid, signal);
-  while (!all.every(isGone)) await delay(LOOK_EVERY_MS);
+  const all = tree(root).map((pid) => ({ pid, started: startedAt(pid) })).filter(({ started }) => started !== '');
+  const isThere = ({ pid, started }: typeof all[number]): boolean => startedAt(pid) === started && !isGone(pid);
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const each of all.filter(isThere)) send(each.pid, signal);
+  while (all.some(isThere)) await delay(LOOK_EVERY_MS);
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
