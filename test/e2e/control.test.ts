@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { newHome } from '../support/homes.js';
 import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { askGateway, type GatewayAnswers } from '../support/gateway.js';
-import { everyMetric } from '../support/every-metric.js';
+import { platformMetrics } from '../support/every-metric.js';
 import { scrapeUntil, sumOf } from '../support/scrape.js';
 import { runEvents, standing, whenStanding } from '../support/stage-watch.js';
 import { findDoor } from '../../services/runtime/door-file.js';
@@ -105,7 +105,7 @@ describe('what a running platform answers', () => {
 
   it('/metrics: each family of docs/metrics.md is there, and moves unless nothing went wrong', async () => {
     const last = pages.at(-1) ?? '';
-    const families = await everyMetric();
+    const families = await platformMetrics();
     expect(families.filter(({ name }) => !last.includes(`# TYPE ${name} `))).toEqual([]);
     const still = families.map(({ name }) => name).filter((name) => pages.every((page) => sumOf(page, name) === 0));
     expect(still.filter((name) => !BY_CHANCE.has(name)).sort()).toEqual(ONLY_IN_TROUBLE);

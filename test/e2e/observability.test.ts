@@ -12,7 +12,7 @@ import { DASHBOARDS } from '../../deploy/observability/dashboards.js';
 import { freePorts } from '../../services/runtime/free-port.js';
 import { alerts, recordings, RULES } from '../support/alert-rules.js';
 import { drawDashboard, type DrawnPanel } from '../support/dashboard-picture.js';
-import { everyMetric } from '../support/every-metric.js';
+import { platformMetrics } from '../support/every-metric.js';
 import { describeWithPrometheus, promtool, startPrometheus, type Prometheus, type Series } from '../support/prometheus.js';
 import { cli, startUp, type Quickstart } from '../support/quickstart.js';
 
@@ -146,7 +146,7 @@ describeWithPrometheus('observability', () => {
     const known = (name: string): boolean => exported.has(name) || exported.has(unqualified(name)) || recorded.has(name) || ['up', 'ALERTS'].includes(name);
     const onlyInTrouble = /^temporal_(request_failure|workflow_failed|activity_execution_failed)_total$/;
     expect([...used].filter((name) => !known(name) && !onlyInTrouble.test(name))).toEqual([]);
-    const families = (await everyMetric()).map(({ name }) => name);
+    const families = (await platformMetrics()).map(({ name }) => name);
     const unused = families.filter((name) => ![...used].some((use) => use === name || unqualified(use) === name) && !(name in UNUSED));
     expect(unused).toEqual([]);
     expect([...recorded].filter((name) => !used.has(name))).toEqual([]);

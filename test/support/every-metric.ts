@@ -21,7 +21,14 @@ export interface Family {
   readonly help: string;
 }
 
+/** Those of a platform, and those of the operator, which is a process of its own beside runs. */
 export async function everyMetric(): Promise<Family[]> {
+  const registry = createRegistry({ processFigures: false });
+  operatorMetrics(registry, { depth: () => 0, leads: () => false });
+  return [...await platformMetrics(), ...await familiesOf(registry)];
+}
+
+export async function platformMetrics(): Promise<Family[]> {
   const registry = createRegistry({ processFigures: false });
   registerRunMetrics(registry, () => []);
   registerMachineMetrics(registry, {});
@@ -31,7 +38,6 @@ export async function everyMetric(): Promise<Family[]> {
   createActivityMetrics(registry);
   grpcMetrics(registry);
   createGuard({ registry, keyring: { holder: () => undefined }, logger: { warn: () => undefined } });
-  operatorMetrics(registry, { depth: () => 0, leads: () => false });
   const unused = (): never => { throw new Error('never called'); };
   measuredLogs({ open: unused, list: unused }, registry);
   measuredBlobs({ put: unused, get: unused, has: unused }, registry);

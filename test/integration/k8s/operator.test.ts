@@ -147,6 +147,8 @@ describeWithKube('the operator', () => {
     const reported = await when((run) => reason(run, 'Applied') === 'FieldConflict');
     expect(conditionOf(reported, 'Applied')?.message).toMatch(/StatefulSet first: 1 conflict.*"someone".*\.spec\.replicas/);
     expect(reported.status?.phase).toBe('Running');
+    // The status says it before the event that tells of the change is written.
+    await afterLooks(2);
     const told = writes().length;
     await afterLooks(10);
     expect(writes().length).toBe(told);
