@@ -7,7 +7,8 @@ import { inTimeOf } from './time-stub.js';
 import { setCurrent } from './workflow-stub.js';
 import { World } from './world.js';
 
-const MOST_STEPS = 30_000;
+/** Where services sleep 50 ms at a time, a standing rollout's minute is some 10,000 steps, and each loss may cost one. */
+const MOST_STEPS = 120_000;
 /** How long at least a service sleeps that wants to wait a little: with the longest ones a standing rollout's minute ends soon. */
 const SLEEPS_MS = [50, 1_000, 20_000] as const;
 
