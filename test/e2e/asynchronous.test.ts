@@ -34,6 +34,8 @@ interface Setting {
   readonly asynchronous: { readonly maxStaleness: number; readonly ahead?: number; readonly onStale?: string; readonly importanceCap?: number; readonly inFlight?: string };
   /** What no member of a batch may exceed. */
   readonly bound: number;
+  /** STEPS by default. */
+  readonly steps?: number;
 }
 
 /** instruction-rl1 samples dynamically: it asks for more within a step while later ones are in flight. */
@@ -41,7 +43,7 @@ const STAGES: { readonly [stage: string]: Setting } = {
   'search-rl': { asynchronous: { maxStaleness: 1 }, bound: 1 },
   'instruction-rl1': { asynchronous: { maxStaleness: 2 }, bound: 2 },
   weighting: { like: 'search-rl', asynchronous: { maxStaleness: 0, ahead: 2, onStale: 'weight', importanceCap: 2, inFlight: 'inside-turn' }, bound: 2 },
-  inside: { like: 'search-rl', domain: 'tools', asynchronous: { maxStaleness: 1, inFlight: 'inside-turn' }, bound: 1 },
+  inside: { like: 'search-rl', domain: 'tools', asynchronous: { maxStaleness: 1, inFlight: 'inside-turn' }, bound: 1, steps: 16 },
   dropping: { like: 'search-rl', asynchronous: { maxStaleness: 0, ahead: 1, onStale: 'drop' }, bound: 0 },
   distill: { asynchronous: { maxStaleness: 1 }, bound: 1 },
 };
@@ -60,8 +62,8 @@ interface RecipeFile {
 function writeRecipe(folder: string): string {
   const recipe = parse(readFileSync(MICRO, 'utf8')) as RecipeFile;
   const stage = (id: string) => recipe.stages.find((each) => each.id === id);
-  const ahead = Object.entries(STAGES).map(([id, { like = id, domain, asynchronous }]) => (
-    { ...stage(like), ...(domain && { domain }), id, evaluate: false, steps: STEPS, asynchronous }));
+  const ahead = Object.entries(STAGES).map(([id, { like = id, domain, asynchronous, steps = STEPS }]) => (
+    { ...stage(like), ...(domain && { domain }), id, evaluate: false, steps, asynchronous }));
   const file = join(folder, 'ahead.yaml');
   writeFileSync(file, stringify({
     ...recipe, name: 'ahead', budgets: { ...recipe.budgets, tools: LONG_TURNS }, stages: [{ ...stage('sft'), evaluate: false }, ...ahead],
@@ -125,7 +127,7 @@ describe('an asynchronous run', () => {
 
   it('inside: weights change inside turns, whose tokens are each of the weights that their span names', async () => {
     const { members, stage } = await measured('inside');
-    const versions = versionsBefore(STEPS + 1, stage.requested[0]!.weightsHash, stage.committed);
+    const versions = versionsBefore(Infinity, stage.requested[0]!.weightsHash, stage.committed);
     const changed = members.flatMap(({ turns }) => turns.filter(({ spans }) => spans.length > 1));
     expect(changed.length).toBeGreaterThan(0);
     for (const { spans, length } of changed) {
