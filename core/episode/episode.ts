@@ -59,11 +59,16 @@ export interface EpisodeState {
   readonly scoreFailures: ReadonlyMap<string, string>;
 }
 
+/** What the next action depends on. */
+export interface EpisodeProgress extends Pick<EpisodeState, 'status' | 'attempts' | 'aborted' | 'contextLength'> {
+  readonly turns: { readonly length: number; at(index: -1): Pick<RecordedTurn, 'finish' | 'observationLength'> | undefined };
+}
+
 export function scoreKey(purpose: string, scorerWeightsHash: string): string {
   return `${purpose}/${scorerWeightsHash}`;
 }
 
-export function isEnded(state: EpisodeState): boolean {
+export function isEnded(state: Pick<EpisodeState, 'status'>): boolean {
   return state.status === 'completed' || state.status === 'truncated' || state.status === 'failed';
 }
 
@@ -75,21 +80,6 @@ export function isUsable(state: EpisodeState): boolean {
 /** Share of process rubrics that hold, 0…1; 0 where a domain has none. */
 export function satisfiedShare(rubrics: readonly boolean[]): number {
   return rubrics.length === 0 ? 0 : rubrics.filter(Boolean).length / rubrics.length;
-}
-
-/** Prompt, turns and observations of an attempt, after so many turns: what the next one is sampled after. */
-export interface Context {
-  readonly attempt: number;
-  readonly turns: number;
-  readonly tokens: Uint32Array;
-}
-
-/** `before`: of an earlier state of the same episode, whose last turn was observed; only what is new is joined to it. */
-export function contextOf(state: EpisodeState, before?: Context): Context {
-  const { attempts: attempt, turns, promptTokens } = state;
-  const known = before?.attempt === attempt ? before : { tokens: promptTokens, turns: 0 };
-  const added = turns.slice(known.turns).flatMap(({ tokens, observationTokens }) => (observationTokens === undefined ? [tokens] : [tokens, observationTokens]));
-  return { attempt, turns: turns.length, tokens: concatenate([known.tokens, ...added]) };
 }
 
 export function concatenate(parts: readonly Uint32Array[]): Uint32Array {
@@ -158,7 +148,7 @@ function evolveRunning(state: EpisodeState, payload: Payload): EpisodeState {
   }
 }
 
-function endStatus(status: string): EndStatus {
+export function endStatus(status: string): EndStatus {
   return status === 'completed' || status === 'truncated' ? status : 'failed';
 }
 
@@ -189,7 +179,7 @@ export type EpisodeAction =
  * A turn cut by length, a turn too many and a full context end it TRUNCATED (recipe gap list #16:
  * incorrect unless an answer is present, and kept); MAX_ATTEMPTS aborted attempts end it FAILED.
  */
-export function nextEpisodeAction(state: EpisodeState, budget: Budget): EpisodeAction {
+export function nextEpisodeAction(state: EpisodeProgress, budget: Budget): EpisodeAction {
   if (isEnded(state)) return { kind: 'nothing' };
   if (state.aborted.length >= MAX_ATTEMPTS) return { kind: 'end', status: 'failed', reason: state.aborted.at(-1) ?? '' };
   if (state.attempts === state.aborted.length) return { kind: 'start-attempt', attempt: state.attempts + 1 };
@@ -197,7 +187,7 @@ export function nextEpisodeAction(state: EpisodeState, budget: Budget): EpisodeA
 }
 
 /** What the last turn still asks for; undefined when the environment answered it and waits for another. */
-function afterLastTurn({ turns }: EpisodeState): EpisodeAction | undefined {
+function afterLastTurn({ turns }: EpisodeProgress): EpisodeAction | undefined {
   const last = turns.at(-1);
   const over = last?.observationLength === 0;
   if (last === undefined || (last.observationLength !== undefined && !over)) return undefined;
@@ -205,7 +195,7 @@ function afterLastTurn({ turns }: EpisodeState): EpisodeAction | undefined {
   return over ? { kind: 'end', status: 'completed' } : { kind: 'act', turn: turns.length - 1 };
 }
 
-function nextTurn(state: EpisodeState, budget: Budget): EpisodeAction {
+function nextTurn(state: EpisodeProgress, budget: Budget): EpisodeAction {
   if (state.turns.length >= budget.maxTurns) return { kind: 'end', status: 'truncated', reason: 'turns' };
   const maxNewTokens = Math.min(budget.maxTurnTokens, budget.maxContextTokens - state.contextLength);
   if (maxNewTokens < 1) return { kind: 'end', status: 'truncated', reason: 'context' };

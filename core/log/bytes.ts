@@ -18,9 +18,24 @@ export function packU32(values: Uint32Array | readonly number[]): Uint8Array {
 
 export function unpackU32(bytes: Uint8Array): Uint32Array {
   const words = new Uint32Array(wordCount(bytes));
-  // Faster than a copy of the bytes and a view on it, which are two allocations more.
-  for (let at = 0, from = 0; at < words.length; at += 1, from += WORD_BYTES) words[at] = wordAt(bytes, from);
+  unpackInto(words, 0, bytes);
   return words;
+}
+
+/** From `at` on, where there is room for them. */
+export function unpackInto(words: Uint32Array, at: number, bytes: Uint8Array): void {
+  const end = at + wordCount(bytes);
+  // Faster than a copy of the bytes and a view on it, which are two allocations more.
+  for (let to = at, from = 0; to < end; to += 1, from += WORD_BYTES) words[to] = wordAt(bytes, from);
+}
+
+/** How many numbers these bytes are. */
+export function wordCount(bytes: Uint8Array): number {
+  if (bytes.length % WORD_BYTES !== 0) {
+    throw new StemmaError('log', 'CORRUPT', `packed numbers of ${bytes.length} bytes: not a multiple of ${WORD_BYTES}`,
+      'The event or blob was altered or cut: run the ledger check on this run.');
+  }
+  return bytes.length / WORD_BYTES;
 }
 
 export function packF32(values: Float32Array | readonly number[]): Uint8Array {
@@ -46,12 +61,4 @@ function setWord(bytes: Uint8Array, at: number, word: number): void {
 
 function wordAt(bytes: Uint8Array, from: number): number {
   return bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24);
-}
-
-function wordCount(bytes: Uint8Array): number {
-  if (bytes.length % WORD_BYTES !== 0) {
-    throw new StemmaError('log', 'CORRUPT', `packed numbers of ${bytes.length} bytes: not a multiple of ${WORD_BYTES}`,
-      'The event or blob was altered or cut: run the ledger check on this run.');
-  }
-  return bytes.length / WORD_BYTES;
 }

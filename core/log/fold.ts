@@ -10,6 +10,7 @@ import type { Event } from '../../proto/gen/stemma/v1/events.js';
 import { StemmaError } from '../errors.js';
 import type { StoredEvent } from '../ports.js';
 import { counts, takeClaim, type Claims } from './claims.js';
+import { IdSet } from './id-set.js';
 import type { Payload } from './keys.js';
 import { upcast } from './upcast.js';
 
@@ -44,18 +45,25 @@ export interface Folded<S> {
 /** A fold that goes on: the state so far and what is needed to judge the next event. */
 export interface OpenFold<S> extends Folded<S> {
   has(id: string): boolean;
+  /** From now on `state` is the caller's own, who evolves it: what is added is remembered and no more. */
+  release(): S;
   /** True if the event was evolved. `position` is absent for an event known to be in the log but not where. */
   add(event: Event, position?: number): boolean;
 }
 
 export function openFold<S>(fold: Fold<S>): OpenFold<S> {
   const claims = new Map<string, string>();
-  const seen = new Set<string>();
+  const seen = new IdSet();
   const lastSeqs = new Map<string, number>();
   const gaps: SeqGap[] = [];
+  let released = false;
   const open = {
     state: fold.initial(), claims, gaps, nextPosition: 0, duplicates: 0, zombies: 0,
     has: (id: string) => seen.has(id),
+    release(): S {
+      released = true;
+      return open.state;
+    },
     add(written: Event, position?: number): boolean {
       const event = upcast(written);
       if (position !== undefined) open.nextPosition = Math.max(open.nextPosition, position + 1);
@@ -72,7 +80,7 @@ export function openFold<S>(fold: Fold<S>): OpenFold<S> {
         return false;
       }
       if (event.claim !== '') noteSeq(lastSeqs, gaps, event);
-      open.state = fold.evolve(open.state, payload, event);
+      if (!released) open.state = fold.evolve(open.state, payload, event);
       return true;
     },
   };

@@ -76,7 +76,7 @@ function stepCurve(committed: StepCommitted, episodes: EpisodeCounts): StepCurve
 }
 
 /** Stats of one name are added: a name may come from several shards of a step. */
-function statsByName(stats: readonly Stat[]): Map<string, SumCount> {
+export function statsByName(stats: readonly Stat[]): Map<string, SumCount> {
   const byName = new Map<string, SumCount>();
   for (const { name, sum, count } of stats) {
     const before = byName.get(name) ?? { sum: 0, count: 0 };
@@ -85,7 +85,7 @@ function statsByName(stats: readonly Stat[]): Map<string, SumCount> {
   return byName;
 }
 
-function coverageByDomain(stats: ReadonlyMap<string, SumCount>): Map<string, number> {
+export function coverageByDomain(stats: ReadonlyMap<string, SumCount>): Map<string, number> {
   const result = new Map<string, number>();
   for (const [name, stat] of stats) {
     const value = mean(stat);

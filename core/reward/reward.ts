@@ -8,8 +8,11 @@
 import type { Domain, Verdict } from '../environment.js';
 import type { Rewards } from '../recipe/recipe.js';
 
+/** In the order of the formulas. Penalties are negative. */
+export const REWARD_COMPONENTS = ['correct', 'constraints', 'efficiency', 'repetition', 'format'] as const;
+
 export interface RewardComponent {
-  readonly name: string;
+  readonly name: (typeof REWARD_COMPONENTS)[number];
   readonly value: number;
 }
 

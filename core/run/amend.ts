@@ -23,7 +23,7 @@ export function amendmentProblem(stage: StageRecipe | undefined, path: string, v
   if (!stage) return 'no such stage in this recipe';
   const keys = path.split('.');
   if (FROZEN.has(keys[0] ?? '')) return `${path} is fixed once a run has started; start a new run with another recipe`;
-  const current = keys.reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), stage);
+  const current = keys.reduce<unknown>((node, key) => (isRecord(node) && Object.hasOwn(node, key) ? node[key] : undefined), stage);
   if (current === undefined) return `stage ${stage.id} has no setting ${path}`;
   if (typeof current !== typeof value) return `${path} is a ${typeof current}, not a ${typeof value}`;
   if (typeof value === 'number' && !Number.isFinite(value)) return `${path} must be a finite number`;

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  MAX_ATTEMPTS, contextOf, episodeFold, evolveEpisode, initialEpisode, isEnded, isUsable, nextEpisodeAction, scoreKey,
-  type Context, type EpisodeState,
+  MAX_ATTEMPTS, episodeFold, evolveEpisode, initialEpisode, isEnded, isUsable, nextEpisodeAction, scoreKey,
+  type EpisodeState,
 } from '../../../../core/episode/episode.js';
 import { packF32, packU32 } from '../../../../core/log/bytes.js';
+import { RunningEpisode, takeFact } from '../../../../core/episode/running.js';
 import type { Payload } from '../../../../core/log/fold.js';
 import type { Budget } from '../../../../core/recipe/recipe.js';
 
@@ -41,12 +42,24 @@ function after(...payloads: Payload[]): EpisodeState {
   return payloads.reduce(evolveEpisode, initialEpisode());
 }
 
+/** The same facts as a worker holds them. */
+function running(...payloads: Payload[]): RunningEpisode {
+  const episode = new RunningEpisode();
+  for (const payload of payloads) takeFact(episode, payload);
+  return episode;
+}
+
+/** Prompt, turns and observations, joined anew. */
+function joined({ promptTokens, turns }: EpisodeState): number[] {
+  return [promptTokens, ...turns.flatMap(({ tokens, observationTokens }) => [tokens, observationTokens ?? new Uint32Array(0)])].flatMap((part) => [...part]);
+}
+
 describe('what an episode needs next', () => {
   test('owed: an attempt, then the first turn after the prompt', () => {
     expect(nextEpisodeAction(after(), BUDGET)).toEqual({ kind: 'start-attempt', attempt: 1 });
     expect(nextEpisodeAction(after(started()), BUDGET))
       .toEqual({ kind: 'sample', turn: 0, maxNewTokens: 8 });
-    expect(contextOf(after(started())).tokens).toEqual(Uint32Array.of(0, 1, 2, 3, 4));
+    expect(running(started()).context).toEqual(Uint32Array.of(0, 1, 2, 3, 4));
   });
 
   test('a sampled turn is acted on; its observation is part of the next prefix', () => {
@@ -54,7 +67,7 @@ describe('what an episode needs next', () => {
     expect(nextEpisodeAction(after(started(), turn), BUDGET)).toEqual({ kind: 'act', turn: 0 });
     const answered = after(started(), turn, observed(0, [9]));
     expect(nextEpisodeAction(answered, BUDGET)).toEqual({ kind: 'sample', turn: 1, maxNewTokens: 8 });
-    expect(contextOf(answered).tokens).toEqual(Uint32Array.of(0, 1, 2, 3, 4, 50, 51, 9));
+    expect(running(started(), turn, observed(0, [9])).context).toEqual(Uint32Array.of(0, 1, 2, 3, 4, 50, 51, 9));
   });
 
   test('an empty observation ends it completed', () => {
@@ -168,21 +181,23 @@ describe('properties', () => {
       expect(isEnded(state)).toBe(true);
       expect(state.turns.length).toBeLessThanOrEqual(budget.maxTurns);
       for (const turn of state.turns) expect(turn.tokens.length).toBeLessThanOrEqual(budget.maxTurnTokens);
-      const generatedEnd = contextOf(state).tokens.length - (state.turns.at(-1)?.observationLength ?? 0);
+      const generatedEnd = state.contextLength - (state.turns.at(-1)?.observationLength ?? 0);
       expect(state.turns.length === 0 || generatedEnd <= budget.maxContextTokens).toBe(true);
       expect(state.aborted.length).toBeLessThanOrEqual(MAX_ATTEMPTS);
     }));
   });
 
-  test('its context grows as if it were joined anew, and is as long as the state says', () => {
+  test('as a worker holds it, it needs the same next and has the same context after every fact', () => {
     fc.assert(fc.property(scripts, budgets, (script, budget) => {
-      let context: Context | undefined;
+      const episode = new RunningEpisode();
       runFrom([], budget, script).reduce((state, fact) => {
         const next = evolveEpisode(state, fact);
-        expect(next.contextLength).toBe(contextOf(next).tokens.length);
-        if (nextEpisodeAction(next, budget).kind !== 'sample') return next;
-        context = contextOf(next, context);
-        expect(context).toEqual(contextOf(next));
+        takeFact(episode, fact);
+        expect(nextEpisodeAction(episode, budget)).toEqual(nextEpisodeAction(next, budget));
+        expect([...episode.context]).toEqual(joined(next));
+        expect(episode.contextLength).toBe(next.contextLength);
+        expect(episode.generatedTokens).toBe(next.turns.reduce((sum, { length }) => sum + length, 0));
+        next.turns.forEach(({ tokens }, turn) => expect(episode.tokensOf(turn)).toEqual(tokens));
         return next;
       }, initialEpisode());
     }));
@@ -194,5 +209,58 @@ describe('properties', () => {
       const prefix = whole.slice(0, cut % (whole.length + 1));
       expect(runFrom(prefix, budget, script)).toEqual(whole);
     }));
+  });
+});
+
+describe('an episode as a worker holds it', () => {
+  const turns = (count: number): Payload[] =>
+    Array.from({ length: count }, (_, turn) => [sampled(turn, [100 + turn, 1]), observed(turn, [9, 9, turn])]).flat();
+
+  test('keeps the context of every earlier turn as it was given out, over many turns', () => {
+    const episode = running(started());
+    const given: { view: Uint32Array; copy: number[] }[] = [];
+    for (const fact of turns(300)) {
+      takeFact(episode, fact);
+      given.push({ view: episode.context, copy: [...episode.context] });
+    }
+    for (const { view, copy } of given) expect([...view]).toEqual(copy);
+    expect(episode.turns.length).toBe(300);
+    expect(episode.context).toHaveLength(5 + 300 * 5);
+  });
+
+  test('asks for an answer to each turn, however many there were', () => {
+    const episode = running(started());
+    const budget = { maxTurns: 1_000, maxTurnTokens: 8, maxContextTokens: 100_000 };
+    turns(300).forEach((fact, at) => {
+      takeFact(episode, fact);
+      expect(nextEpisodeAction(episode, budget).kind).toBe(at % 2 === 0 ? 'act' : 'sample');
+    });
+  });
+
+  test('leaves the context of an aborted attempt to who still holds it', () => {
+    const episode = running(started(), ...turns(3));
+    const before = episode.context;
+    const copy = [...before];
+    for (const fact of [aborted(1), started(2, 7), sampled(0, [70], 'stop', 2)]) takeFact(episode, fact);
+    expect([...before]).toEqual(copy);
+    expect([...episode.context]).toEqual([0, 1, 2, 3, 4, 5, 6, 70]);
+    expect(episode.generatedTokens).toBe(1);
+  });
+
+  test('a second answer to a turn takes the place of the first, not in a view that was given out', () => {
+    const episode = running(started(1, 2), sampled(0, [50]), observed(0, [7, 8]));
+    const before = episode.context;
+    takeFact(episode, observed(0, [9]));
+    expect([...before]).toEqual([0, 1, 50, 7, 8]);
+    expect([...episode.context]).toEqual([0, 1, 50, 9]);
+  });
+
+  test('ignores what evolveEpisode ignores', () => {
+    const facts = [started(), sampled(0, [51])];
+    for (const late of [sampled(0, [60]), sampled(2, [60]), observed(1, [9]), observed(0, [9], 2), started(1), started(3), aborted(2)]) {
+      expect([...running(...facts, late).context]).toEqual(joined(after(...facts, late)));
+    }
+    const over = [...facts, observed(0, []), ended('completed')];
+    for (const late of [sampled(1, [51]), ended('failed'), started(2), aborted(1)]) expect(running(...over, late).status).toBe('completed');
   });
 });
