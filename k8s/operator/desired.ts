@@ -1,4 +1,5 @@
 /** Every object a run needs, as server-side apply takes it: only what the operator decides. Pure. */
+import { runNetwork } from './network.js';
 import { apiVersionOf, type ObjectMeta, type OwnedKind, type OwnerReference } from './resources.js';
 import { podTemplate, PORTS, type Desired, type PodRole } from './pod.js';
 import type { FrozenRecipe } from './overrides.js';
@@ -21,13 +22,15 @@ export interface RunPlan {
   readonly run: TrainingRun;
   /** The operator's own image, for runs that name none. */
   readonly image: string;
+  /** Whose pods may ask the gateway. */
+  readonly operatorNamespace: string;
   readonly pods: PodsWanted;
   readonly replicas: Replicas;
   readonly frozen: FrozenRecipe;
 }
 
 export function desiredObjects(plan: RunPlan): Desired[] {
-  return [recipeConfigMap(plan), ...(plan.run.spec.embedded ? embedded(plan) : distributed(plan))];
+  return [recipeConfigMap(plan), network(plan), ...(plan.run.spec.embedded ? embedded(plan) : distributed(plan))];
 }
 
 /** Read once at the run's start. Immutable: what the run began with stays readable. */
@@ -137,6 +140,16 @@ function budget(run: TrainingRun, role: PodRole): Desired {
   return {
     ...head('PodDisruptionBudget', run, { name: `${run.metadata.name}-${role}`, role }),
     spec: { maxUnavailable: 1, selector: { matchLabels: labelsOf(run, role) }, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
+  };
+}
+
+/** Of all pods of the run, one object. */
+function network({ run, operatorNamespace }: RunPlan): Desired {
+  const { embedded: alone, teacherPool } = run.spec;
+  const scoring = teacherPool === undefined ? labelsOf(run, 'teacher-scoring') : { [POOL_LABEL]: teacherPool };
+  return {
+    ...head('NetworkPolicy', run, { name: run.metadata.name }),
+    spec: runNetwork({ pods: { [RUN_LABEL]: run.metadata.name }, scoring, surroundings: run.spec, embedded: alone, operatorNamespace }),
   };
 }
 

@@ -26,6 +26,8 @@ export interface LeaseSpec {
 export interface Leadership {
   /** Whether this process may write now. */
   held(): boolean;
+  /** When the API server last answered about the Lease, on the clock of `now`; -Infinity: never. */
+  answeredAt(): number;
   /** Resolves when this process leads for the first time. */
   readonly elected: Promise<void>;
   /** Resolves when it led and does so no more, or has been closed. */
@@ -56,6 +58,7 @@ class Candidate implements Leadership {
   private markElected!: () => void;
   private markLost!: () => void;
   private renewedAt = -Infinity;
+  private lastAnswerAt = -Infinity;
   /** The Lease as last seen, and since when it looks like that. */
   private seen: { version: string; sinceMs: number } = { version: '', sinceMs: 0 };
   private readonly closing = new AbortController();
@@ -68,6 +71,10 @@ class Candidate implements Leadership {
 
   held(): boolean {
     return this.spec.now() - this.renewedAt < this.spec.heldMs;
+  }
+
+  answeredAt(): number {
+    return this.lastAnswerAt;
   }
 
   run(): Promise<void> {
@@ -102,6 +109,7 @@ class Candidate implements Leadership {
   private async tryOnce(): Promise<void> {
     const startedAt = this.spec.now();
     const lease = await this.read();
+    this.lastAnswerAt = this.spec.now();
     const version = lease?.metadata.resourceVersion ?? '';
     if (version !== this.seen.version) this.seen = { version, sinceMs: this.spec.now() };
     const holder = lease?.spec?.holderIdentity ?? '';

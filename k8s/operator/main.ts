@@ -24,11 +24,11 @@ async function main(): Promise<number> {
   config.loadFromDefault();
   const logger = createLogger({ service: 'operator', level: 'info', file: '' });
   const registry = createRegistry({ processFigures: true });
-  const metrics = await serveMetrics({ registry, host: values.host, port: Number(values['metrics-port']) });
   const operator = startOperator({
     config, logger, registry, identity: `${hostname()}-${process.pid}`, leaseNamespace: values['lease-namespace'],
     image: values.image, ...(values.namespace !== undefined && { namespace: values.namespace }),
   });
+  const metrics = await serveMetrics({ registry, host: values.host, port: Number(values['metrics-port']), health: operator.health });
   const asked = new Promise<'asked'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('asked'));
   });

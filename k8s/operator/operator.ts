@@ -7,6 +7,7 @@ import type { Logger } from '../../services/runtime/logger.js';
 import { guarded, kubeApi, type KubeApi } from './api.js';
 import { Applier } from './applier.js';
 import { GatewayKeys } from './gateway-key.js';
+import { operatorHealth, type OperatorState } from './health.js';
 import { serviceName } from './desired.js';
 import { runForLeader, type Leadership } from './lease.js';
 import { openMirror, type Mirror } from './mirror.js';
@@ -56,6 +57,8 @@ export interface Operator {
   readonly elected: Promise<void>;
   /** Resolves when it leads no more: start anew. */
   readonly lost: Promise<void>;
+  /** Of /healthz and /readyz. */
+  readonly health: ReturnType<typeof operatorHealth>;
   /** Ends what it does and hands the Lease back. */
   close(): Promise<void>;
 }
@@ -72,15 +75,18 @@ export function startOperator(options: OperatorOptions): Operator {
     heldMs: timing.heldMs, retryMs: timing.leaseRetryMs, now: () => performance.now(), onTrouble: (error) => logger.warn({ err: error }, 'lease'),
   });
   const ended = new AbortController();
-  let reign: { close(): Promise<void> } | undefined;
+  let reign: { readonly hasListed: () => boolean; close(): Promise<void> } | undefined;
+  let leadsSinceMs: number | undefined;
+  const state = (): OperatorState => ({ answeredAtMs: lease.answeredAt(), leadsSinceMs, hasListed: reign?.hasListed() ?? false });
   void lease.elected.then(() => {
     if (ended.signal.aborted) return;
     logger.info({ identity: options.identity }, 'leading');
+    leadsSinceMs = performance.now();
     reign = lead(options, { timing, api, lease, ended });
   });
   void lease.lost.then(() => ended.abort());
   return {
-    elected: lease.elected, lost: lease.lost,
+    elected: lease.elected, lost: lease.lost, health: operatorHealth(state, () => performance.now()),
     async close() {
       ended.abort();
       await reign?.close();
@@ -97,7 +103,7 @@ interface Reign {
   readonly ended: AbortController;
 }
 
-function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Reign): { close(): Promise<void> } {
+function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Reign): { readonly hasListed: () => boolean; close(): Promise<void> } {
   const { logger, namespace, image } = options;
   const metrics = operatorMetrics(options.registry, { depth: () => queue.depth(), leads: () => lease.held() });
   const mayWrite = (): boolean => lease.held() && !ended.signal.aborted;
@@ -115,9 +121,10 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
     for (const run of runs.values()) if (run.spec.teacherPool === teacher.spec.pool) queue.add(`TrainingRun/${keyOf(run)}`);
   });
   const owned = openOwned({ api, namespace, relistSeconds: timing.relistSeconds, onChange: (owner) => queue.add(owner), onTrouble }, ended.signal);
-  const synced = Promise.all([runs.synced, teachers.synced, owned.synced]);
+  let listed = false;
+  const synced = Promise.all([runs.synced, teachers.synced, owned.synced]).then(() => { listed = true; });
   const deps = {
-    api, applier, owned, image, keys: new GatewayKeys(api), recipes: new ParsedRecipes(), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
+    api, onEventRefused: (error: Error): void => logger.warn({ err: error }, 'an event is not recorded'), applier, owned, image, operatorNamespace: options.leaseNamespace, keys: new GatewayKeys(api), recipes: new ParsedRecipes(), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
     gatewayAddress: options.gatewayAddress ?? inClusterAddress, recipePath: options.recipePath ?? (() => `${RECIPE_DIRECTORY}/recipe.yaml`),
     lookEveryMs: timing.lookEveryMs, now: () => Date.now(),
   };
@@ -137,6 +144,7 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
     },
   });
   return {
+    hasListed: () => listed,
     async close() {
       ended.abort();
       await queue.close();

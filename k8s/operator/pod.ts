@@ -1,6 +1,7 @@
 /** Pods of a role: what runs in them, what they may do, how they are asked whether they are well. Pure. */
+import type { Plaintext } from '../../services/runtime/security-settings.js';
 import type { KubeObject, ObjectMeta } from './resources.js';
-import type { KafkaLog, Quantities, RolePod, SecretKey, Surroundings } from './training-run.js';
+import type { KafkaLog, Quantities, RolePod, SecretKey, Surroundings, TlsSecrets } from './training-run.js';
 
 export const PORTS = { gateway: 7300, scoring: 7301, metrics: 9464 } as const;
 /** Longer than the longest step boundary: an activity gives its work back within seconds, a snapshot of a large model takes longer. */
@@ -21,16 +22,18 @@ interface Needs {
   readonly computes: boolean;
   readonly ports: readonly (keyof typeof PORTS)[];
   readonly requests: Quantities;
+  /** Where the spec says nothing. None for the CPU: a throttled pod misses heartbeats, an idle core serves nobody. */
+  readonly memoryLimit: string;
 }
 
 const NEEDS: { readonly [R in PodRole]: Needs } = {
-  gateway: { computes: false, ports: ['gateway', 'metrics'], requests: { cpu: '100m', memory: '256Mi' } },
-  worker: { computes: false, ports: ['metrics'], requests: { cpu: '250m', memory: '512Mi' } },
-  learner: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' } },
-  distiller: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' } },
-  rollout: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' } },
-  'teacher-scoring': { computes: true, ports: ['scoring', 'metrics'], requests: { cpu: '1', memory: '2Gi' } },
-  'all-in-one': { computes: true, ports: ['gateway', 'metrics'], requests: { cpu: '2', memory: '4Gi' } },
+  gateway: { computes: false, ports: ['gateway', 'metrics'], requests: { cpu: '100m', memory: '256Mi' }, memoryLimit: '1Gi' },
+  worker: { computes: false, ports: ['metrics'], requests: { cpu: '250m', memory: '512Mi' }, memoryLimit: '2Gi' },
+  learner: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' }, memoryLimit: '8Gi' },
+  distiller: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' }, memoryLimit: '8Gi' },
+  rollout: { computes: true, ports: ['metrics'], requests: { cpu: '1', memory: '2Gi' }, memoryLimit: '8Gi' },
+  'teacher-scoring': { computes: true, ports: ['scoring', 'metrics'], requests: { cpu: '1', memory: '2Gi' }, memoryLimit: '8Gi' },
+  'all-in-one': { computes: true, ports: ['gateway', 'metrics'], requests: { cpu: '2', memory: '4Gi' }, memoryLimit: '16Gi' },
 };
 
 export interface PodSpec {
@@ -88,23 +91,38 @@ function containerOf(spec: PodSpec, volumes: readonly Volume[]): object {
     ports: NEEDS[role].ports.map((name) => ({ name, containerPort: PORTS[name], protocol: 'TCP' })),
     resources: resourcesOf(spec),
     // Up to ten minutes for a large model's first load; then ready means "can serve now" and alive means "not wedged".
-    startupProbe: probe('/readyz', { periodSeconds: 2, failureThreshold: 300 }),
-    readinessProbe: probe('/readyz', { periodSeconds: 5, failureThreshold: 2 }),
-    livenessProbe: probe('/healthz', { periodSeconds: 10, failureThreshold: 6 }),
+    startupProbe: probe(spec, '/readyz', { periodSeconds: 2, failureThreshold: 300 }),
+    readinessProbe: probe(spec, '/readyz', { periodSeconds: 5, failureThreshold: 2 }),
+    livenessProbe: probe(spec, '/healthz', { periodSeconds: 10, failureThreshold: 6 }),
     securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
     volumeMounts: volumes.map(({ name, mountPath, readOnly }) => ({ name, mountPath, ...(readOnly && { readOnly }) })),
   };
 }
 
-function probe(path: string, rhythm: { readonly periodSeconds: number; readonly failureThreshold: number }): object {
-  return { httpGet: { path, port: 'metrics', scheme: 'HTTP' }, timeoutSeconds: 5, successThreshold: 1, ...rhythm };
+function probe({ surroundings: { tls } }: PodSpec, path: string, rhythm: { readonly periodSeconds: number; readonly failureThreshold: number }): object {
+  return { httpGet: { path, port: 'metrics', scheme: tls ? 'HTTPS' : 'HTTP' }, timeoutSeconds: 5, successThreshold: 1, ...rhythm };
 }
 
 function resourcesOf({ role, surroundings, wanted }: PodSpec): object {
-  const { computes, requests } = NEEDS[role];
+  const { computes, requests, memoryLimit } = NEEDS[role];
   const gpu = computes && surroundings.device === 'cuda' ? { 'nvidia.com/gpu': '1' } : {};
-  const limits = { ...gpu, ...wanted?.resources?.limits };
-  return { requests: { ...requests, ...wanted?.resources?.requests }, ...(Object.keys(limits).length > 0 && { limits }) };
+  const asked = wanted?.resources?.requests ?? {};
+  const given = wanted?.resources?.limits ?? {};
+  // A limit without a request is the request too, as Kubernetes has it.
+  const memory = given['memory'] ?? larger(asked['memory'], memoryLimit);
+  const usual = Object.fromEntries(Object.entries(requests).map(([name, quantity]) => [name, given[name] ?? quantity]));
+  return { requests: { ...usual, ...asked }, limits: { ...gpu, memory, ...given } };
+}
+
+function larger(asked: string | number | undefined, usual: string): string | number {
+  return asked !== undefined && bytesOf(asked) > bytesOf(usual) ? asked : usual;
+}
+
+/** Of quantities as k8s/crds takes them. */
+function bytesOf(quantity: string | number): number {
+  const [, number, prefix, binary] = /^([0-9.]+)([kmMGTPE]?)(i?)$/.exec(String(quantity).replace('Ki', 'ki')) ?? [];
+  if (number === undefined) return 0;
+  return Number(number) * (prefix === 'm' ? 1e-3 : (binary === 'i' ? 1024 : 1000) ** ['', 'k', 'M', 'G', 'T', 'P', 'E'].indexOf(prefix ?? ''));
 }
 
 function environmentOf({ role, surroundings, scoringAddress, keysSecret, homeClaim }: PodSpec): object[] {
@@ -120,9 +138,34 @@ function environmentOf({ role, surroundings, scoringAddress, keysSecret, homeCla
     STEMMA_TEMPORAL_ADDRESS: role === 'teacher-scoring' ? undefined : temporal?.address,
     STEMMA_SCORING_ADDRESS: scoringAddress,
     STEMMA_KEYS_FILE: keysSecret && `${SECRETS}/gateway/${KEYS_FILE}`,
+    ...tlsSettings({ surroundings, scoringAddress }),
     ...(log && kafkaSettings(log)),
   };
   return Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]));
+}
+
+/** What is not asked to be TLS is plain, and said to be. */
+function tlsSettings({ surroundings: { log, blobs, temporal, tls }, scoringAddress }: Pick<PodSpec, 'surroundings' | 'scoringAddress'>): { readonly [name: string]: string | undefined } {
+  const plain: readonly [Plaintext, boolean][] = [
+    ['listen', !tls], ['scoring', !tls && scoringAddress !== undefined], ['temporal', temporal !== undefined && temporal.tls !== true], ['kafka', log?.tls === false],
+    ['blobs', /[?&]endpoint=http:/.test(decodeURIComponent(blobs?.bucket ?? ''))],
+  ];
+  const file = (name: string): string | undefined => tls && `${SECRETS}/tls/${name}`;
+  return {
+    STEMMA_TLS_CERT_FILE: file('tls.crt'), STEMMA_TLS_KEY_FILE: file('tls.key'), STEMMA_TLS_CA_FILE: file('ca.crt'),
+    STEMMA_TEMPORAL_TLS: temporal?.tls === true ? 'on' : undefined,
+    STEMMA_INSECURE: plain.flatMap(([word, isPlain]) => (isPlain ? [word] : [])).join(',') || undefined,
+  };
+}
+
+export function tlsSecretName({ secret, perRole }: TlsSecrets, role: PodRole): string {
+  return perRole ? `${secret}-${role}` : secret;
+}
+
+/** Whole, not file by file: so its files change in the pod when they do in the Secret. */
+function tlsVolume({ role, surroundings: { tls } }: PodSpec): Volume[] {
+  if (tls === undefined) return [];
+  return [{ name: 'secret-tls', mountPath: `${SECRETS}/tls`, readOnly: true, source: { secret: { secretName: tlsSecretName(tls, role), defaultMode: 0o440 } } }];
 }
 
 function kafkaSettings({ brokers, tls, caSecret, sasl }: KafkaLog): { readonly [name: string]: string | undefined } {
@@ -137,7 +180,8 @@ function kafkaSettings({ brokers, tls, caSecret, sasl }: KafkaLog): { readonly [
 }
 
 /** The root file system is read-only: what is written goes to the home, to /tmp and to shared memory. */
-function volumesOf({ role, surroundings: { log, blobs }, recipeConfigMap, keysSecret, homeClaim }: PodSpec): Volume[] {
+function volumesOf(spec: PodSpec): Volume[] {
+  const { role, surroundings: { log, blobs }, recipeConfigMap, keysSecret, homeClaim } = spec;
   const secret = (name: string, from: SecretKey | undefined): Volume[] => (from === undefined ? [] : [{
     name: `secret-${name}`, mountPath: `${SECRETS}/${name}`, readOnly: true, source: { secret: { secretName: from.name, items: [{ key: from.key, path: from.key }], defaultMode: 0o440 } },
   }]);
@@ -148,6 +192,7 @@ function volumesOf({ role, surroundings: { log, blobs }, recipeConfigMap, keysSe
     ...(blobs?.claim === undefined ? [] : [{ name: 'blobs', mountPath: BLOBS, source: { persistentVolumeClaim: { claimName: blobs.claim } } }]),
     ...(recipeConfigMap === undefined ? [] : [{ name: 'recipe', mountPath: RECIPE_DIRECTORY, readOnly: true, source: { configMap: { name: recipeConfigMap, defaultMode: 0o444 } } }]),
     ...secret('gateway', keysSecret === undefined ? undefined : { name: keysSecret, key: KEYS_FILE }),
+    ...tlsVolume(spec),
     ...secret('ca', log?.caSecret),
     ...secret('sasl', log?.sasl?.passwordSecret),
   ];

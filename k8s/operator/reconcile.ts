@@ -4,12 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { StemmaError } from '../../core/errors.js';
-import { isRefusal, type KubeApi } from './api.js';
+import { isRefusal } from './api.js';
 import type { Applier } from './applier.js';
 import { transitions } from './conditions.js';
 import { desiredObjects, MANAGED_BY, recipeConfigMapName, type PodsWanted } from './desired.js';
 import { drainedStatus, FINALIZER, hasStopped, LOOK_EVERY_MS, mustStop, remove, removeAll, setFinalizers } from './drain.js';
-import { recordTransition } from './events.js';
+import { recordTransition, type EventDeps } from './events.js';
 import type { GatewayKeys } from './gateway-key.js';
 import { bakedInForce, withAmendment, type FrozenRecipe } from './overrides.js';
 import type { Owned } from './owned.js';
@@ -22,8 +22,7 @@ import { demandOf, ordersFor, podsUntilMs, podsWanted, updateIdOf, type Order } 
 import { domainsWithoutTeacher } from './teachers.js';
 import { hasEnded, runIdOf, type AppliedOverride, type Teacher, type TrainingRun, type TrainingRunStatus } from './training-run.js';
 
-export interface ReconcileDeps {
-  readonly api: KubeApi;
+export interface ReconcileDeps extends EventDeps {
   readonly applier: Applier;
   readonly recipes: ParsedRecipes;
   readonly owned: Owned;
@@ -32,6 +31,7 @@ export interface ReconcileDeps {
   readonly teachers: () => Iterable<Teacher>;
   /** For runs that name none. */
   readonly image: string;
+  readonly operatorNamespace: string;
   /** host:port of a run's gateway. */
   readonly gatewayAddress: (run: TrainingRun) => string;
   /** Where the pods find the recipe. */
@@ -97,23 +97,23 @@ async function leave(deps: ReconcileDeps, run: TrainingRun): Promise<number | nu
 }
 
 async function gatewayOf({ gateways, keys, gatewayAddress }: ReconcileDeps, run: TrainingRun): Promise<RunGateway> {
-  return gateways.at(gatewayAddress(run), await keys.token(run));
+  return gateways.at(gatewayAddress(run), await keys.access(run));
 }
 
 async function ask(deps: ReconcileDeps, run: TrainingRun, pods: PodsWanted): Promise<Contact> {
   if (hasEnded(run) || !pods.steering) return { kind: 'not-asked' };
-  const gateway = await gatewayOf(deps, run);
   try {
+    const gateway = await gatewayOf(deps, run);
     const progress = await gateway.progress(runIdOf(run));
     return progress === null ? { kind: 'unknown-run' } : { kind: 'known', progress };
   } catch (error) {
     if (!(error instanceof StemmaError)) throw error;
-    return { kind: 'silent', message: `gateway ${deps.gatewayAddress(run)} does not answer (${error.code})` };
+    return { kind: 'silent', message: error.boundary === 'kubernetes' ? error.message : `gateway ${deps.gatewayAddress(run)} does not answer (${error.code})` };
   }
 }
 
 async function applyAll(deps: ReconcileDeps, run: TrainingRun, plan: { frozen: FrozenRecipe; pods: PodsWanted; replicas: Observed['replicas'] }): Promise<Observed['applyProblem']> {
-  const desired = desiredObjects({ run, image: deps.image, ...plan });
+  const desired = desiredObjects({ run, image: deps.image, operatorNamespace: deps.operatorNamespace, ...plan });
   const live = deps.owned.of(run);
   const problems: NonNullable<Observed['applyProblem']>[] = [];
   for (const object of desired) {
@@ -166,7 +166,7 @@ async function patchStatus(deps: ReconcileDeps, run: TrainingRun, observed: Obse
   const status = statusOf(run, observed);
   if (isDeepStrictEqual(status, run.status)) return;
   for (const transition of transitions(run.status?.conditions, status.conditions ?? [])) {
-    await recordTransition(deps.api, run, transition, `${run.metadata.generation} ${run.metadata.resourceVersion}`);
+    await recordTransition(deps, run, transition, `${run.metadata.generation} ${run.metadata.resourceVersion}`);
   }
   await applyStatus(deps, run, status);
 }

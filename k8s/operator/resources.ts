@@ -47,13 +47,14 @@ const KINDS = {
   Deployment: ['apps/v1', 'deployments'],
   StatefulSet: ['apps/v1', 'statefulsets'],
   PodDisruptionBudget: ['policy/v1', 'poddisruptionbudgets'],
+  NetworkPolicy: ['networking.k8s.io/v1', 'networkpolicies'],
   Lease: ['coordination.k8s.io/v1', 'leases'],
 } as const;
 
 export type Kind = keyof typeof KINDS;
 
 /** What a run or a teacher is made of: what the operator applies, follows and prunes. */
-export const OWNED_KINDS = ['ConfigMap', 'Service', 'PersistentVolumeClaim', 'Deployment', 'StatefulSet', 'PodDisruptionBudget'] as const satisfies readonly Kind[];
+export const OWNED_KINDS = ['ConfigMap', 'Service', 'PersistentVolumeClaim', 'Deployment', 'StatefulSet', 'PodDisruptionBudget', 'NetworkPolicy'] as const satisfies readonly Kind[];
 export type OwnedKind = (typeof OWNED_KINDS)[number];
 
 export function apiVersionOf(kind: Kind): string {

@@ -1,7 +1,10 @@
 /** A run as its gateway answers for it: the one way in which the operator learns of a run and steers it. */
 import { StemmaError } from '../../core/errors.js';
 import type { RunStatus, StageProgress } from '../../core/projection/progress.js';
-import { gatewayClient } from '../../services/gateway/client.js';
+import { gatewayClient, type GatewayClient } from '../../services/gateway/client.js';
+import { PLAIN_CHANNEL, type Channel } from '../../services/runtime/grpc.js';
+import { channelTo } from '../../services/runtime/tls/credentials.js';
+import { fixedTls } from '../../services/runtime/tls/tls.js';
 import { notLeading } from './api.js';
 import type { Controls } from '../../services/cli/platform.js';
 
@@ -18,9 +21,16 @@ export interface RunGateway extends Pick<Controls, 'submit' | 'control'> {
   progress(run: string): Promise<Progress | null>;
 }
 
+/** What the operator needs to be heard, and to know whom it speaks to. */
+export interface GatewayAccess {
+  readonly token: string;
+  /** PEM of who vouches for the gateway's certificate; '' for plain text. */
+  readonly authority: string;
+}
+
 /** Connections to gateways, one an address, kept between looks. */
 export interface RunGateways {
-  at(address: string, token: string): RunGateway;
+  at(address: string, access: GatewayAccess): RunGateway;
   forget(address: string): void;
   close(): void;
 }
@@ -29,8 +39,8 @@ export interface RunGateways {
 export function guardedGateways(gateways: RunGateways, mayAct: () => boolean): RunGateways {
   return {
     ...gateways,
-    at(address, token) {
-      const gateway = gateways.at(address, token);
+    at(address, access) {
+      const gateway = gateways.at(address, access);
       const unlessLeading = (): Promise<never> => Promise.reject(notLeading());
       return {
         progress: (run) => gateway.progress(run),
@@ -42,10 +52,13 @@ export function guardedGateways(gateways: RunGateways, mayAct: () => boolean): R
 }
 
 export function openRunGateways(): RunGateways {
-  const open = new Map<string, ReturnType<typeof gatewayClient>>();
+  const open = new Map<string, GatewayClient & { readonly authority: string }>();
   return {
-    at(address, token) {
-      const client = open.get(address) ?? gatewayClient(address, token);
+    at(address, { token, authority }) {
+      const known = open.get(address);
+      // An authority that was replaced holds for the next connection.
+      if (known && known.authority !== authority) void known.close();
+      const client = known?.authority === authority ? known : { ...gatewayClient(address, () => token, channelFor(address, authority)), authority };
       open.set(address, client);
       return {
         submit: (request) => client.submit(request),
@@ -69,4 +82,8 @@ export function openRunGateways(): RunGateways {
       open.clear();
     },
   };
+}
+
+function channelFor(address: string, authority: string): Channel {
+  return authority === '' ? PLAIN_CHANNEL : channelTo(fixedTls({ identity: null, authorities: Buffer.from(authority) }), address);
 }

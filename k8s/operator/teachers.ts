@@ -4,7 +4,8 @@ import type { Recipe } from '../../core/recipe/recipe.js';
 import { isRefusal, type KubeApi } from './api.js';
 import type { Applier } from './applier.js';
 import { conditionsFrom, finding } from './conditions.js';
-import { MANAGED_BY, ownerOf, POOL_LABEL, ROLE_LABEL } from './desired.js';
+import { MANAGED_BY, ownerOf, POOL_LABEL, ROLE_LABEL, RUN_LABEL } from './desired.js';
+import { teacherNetwork } from './network.js';
 import type { Owned } from './owned.js';
 import { podTemplate, type Desired } from './pod.js';
 import { apiVersionOf, kindKeyOf, pathOf, type Workload } from './resources.js';
@@ -46,6 +47,7 @@ export function desiredTeacher(teacher: Teacher, image: string): Desired[] {
       apiVersion: apiVersionOf('PodDisruptionBudget'), kind: 'PodDisruptionBudget', metadata,
       spec: { maxUnavailable: 1, selector: { matchLabels: labels }, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
     },
+    { apiVersion: apiVersionOf('NetworkPolicy'), kind: 'NetworkPolicy', metadata, spec: teacherNetwork({ [TEACHER_LABEL]: name }, RUN_LABEL, spec) },
   ];
 }
 

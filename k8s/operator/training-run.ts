@@ -38,6 +38,12 @@ export interface BlobPlace {
   readonly secret?: string;
 }
 
+/** A Secret with tls.crt, tls.key and ca.crt, as cert-manager writes it; with `perRole` one for each role, NAME-ROLE. */
+export interface TlsSecrets {
+  readonly secret: string;
+  readonly perRole: boolean;
+}
+
 /** What a TrainingRun and a Teacher both say of where they work. */
 export interface Surroundings {
   readonly image?: string;
@@ -45,7 +51,9 @@ export interface Surroundings {
   readonly threads: number;
   readonly log?: KafkaLog;
   readonly blobs?: BlobPlace;
-  readonly temporal?: { readonly address: string };
+  readonly temporal?: { readonly address: string; readonly tls?: boolean };
+  /** Absent: plain text between the pods. */
+  readonly tls?: TlsSecrets;
   readonly priorityClassName?: string;
   readonly queueName?: string;
 }

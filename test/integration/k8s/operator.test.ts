@@ -20,7 +20,7 @@ describeWithKube('the operator', () => {
       const id = runIdOf(running);
       expect(running.status).toMatchObject({ run: id, stage: 'sft', observedGeneration: 1, overrides: [{ stage: 'sft', path: 'optimizer.learningRate', valueJson: '0.002', fromStep: 1 }] });
       expect([...(await ownedObjects(scene.kube(), scene.namespace())).keys()]).toEqual([
-        'ConfigMap/first-recipe', 'Service/first-gateway', 'PersistentVolumeClaim/first', 'StatefulSet/first', 'Secret/first-gateway-key',
+        'ConfigMap/first-recipe', 'Service/first-gateway', 'PersistentVolumeClaim/first', 'StatefulSet/first', 'NetworkPolicy/first', 'Secret/first-gateway-key',
       ]);
       expect(await kubectl('get', 'trun', NAME)).toMatch(/Running +sft +0/);
 
@@ -123,7 +123,7 @@ describeWithKube('the operator', () => {
     const settledAt = calls.length;
     const lists = (): number => calls.filter(({ method, query }) => method === 'GET' && query?.['limit'] !== undefined).length;
     const listed = lists();
-    await until('two more rounds of lists', () => lists() >= listed + 16);
+    await until('two more rounds of lists', () => lists() >= listed + 18);
     await afterLooks(10);
     const after = { writes: writes().length, objects: await versions(), run: (await readRun(scene.kube(), scene.namespace(), NAME)).metadata.resourceVersion };
     expect(after).toEqual(before);

@@ -13,7 +13,7 @@ const ON: PodsWanted = { computing: true, steering: true };
 const OFF: PodsWanted = { computing: false, steering: false };
 
 function desired(spec: Partial<TrainingRunSpec>, pods = ON, replicas = { rollout: 3, teacherScoring: 2 }): Desired[] {
-  return desiredObjects({ run: trainingRun({ spec }), image: 'stemma:1', pods, replicas, frozen: frozenRecipe() });
+  return desiredObjects({ run: trainingRun({ spec }), image: 'stemma:1', operatorNamespace: 'stemma-system', pods, replicas, frozen: frozenRecipe() });
 }
 
 interface Container {
@@ -22,6 +22,7 @@ interface Container {
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly resources: { readonly limits?: { readonly [name: string]: unknown } };
   readonly securityContext: object;
+  readonly readinessProbe: { readonly httpGet: { readonly scheme: string } };
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
@@ -31,7 +32,7 @@ interface Pods {
   readonly template: {
     readonly metadata: { readonly labels: { readonly [name: string]: string } };
     readonly spec: {
-      readonly containers: readonly [Container]; readonly volumes: readonly { readonly name: string }[];
+      readonly containers: readonly [Container]; readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[];
       readonly securityContext: { readonly runAsNonRoot: boolean }; readonly automountServiceAccountToken: boolean; readonly enableServiceLinks: boolean;
     };
   };
@@ -94,8 +95,8 @@ describe('the objects of a run', () => {
 
   test('are one pod with its own volume where the run is embedded', () => {
     const objects = desired({ embedded: true });
-    expect(objects.map(({ kind }) => kind)).toEqual(['ConfigMap', 'PersistentVolumeClaim', 'Service', 'StatefulSet']);
-    const { replicas, template: { spec: { containers: [{ args, env, image }] } } } = podsOf(objects[3]!);
+    expect(objects.map(({ kind }) => kind)).toEqual(['ConfigMap', 'NetworkPolicy', 'PersistentVolumeClaim', 'Service', 'StatefulSet']);
+    const { replicas, template: { spec: { containers: [{ args, env, image }] } } } = podsOf(objects[4]!);
     expect({ replicas, args, image }).toEqual({ replicas: 1, args: ['up'], image: 'stemma:1' });
     expect(readConfig(Object.fromEntries(env.map(({ name, value }) => [name, value]))).log).toEqual({ kind: 'embedded' });
   });
@@ -130,5 +131,25 @@ describe('the objects of a run', () => {
       STEMMA_KAFKA_TLS: 'on', STEMMA_KAFKA_CA_FILE: '/etc/stemma/secrets/ca/ca.crt', STEMMA_KAFKA_SASL: 'plain', STEMMA_KAFKA_USER: 'stemma', STEMMA_KAFKA_PASSWORD_FILE: '/etc/stemma/secrets/sasl/password',
     });
     expect(container.volumeMounts.filter(({ name }) => name.startsWith('secret-')).every(({ readOnly }) => readOnly)).toBe(true);
+  });
+
+  test('show certificates where the spec names them, each role its own where it says so, and say what is plain where it does not', () => {
+    const settingsIn = (spec: Partial<TrainingRunSpec>) => workloads(desired(spec)).map((object) => {
+      const { containers: [{ args, env, readinessProbe }], volumes } = podsOf(object).template.spec;
+      const settings = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+      const secret = volumes.find(({ name }) => name === 'secret-tls')?.secret?.secretName;
+      return { role: args[1], secret, settings, scheme: readinessProbe.httpGet.scheme };
+    });
+    const secured = settingsIn({ ...ON_A_CLUSTER, temporal: { address: 'temporal.data.svc:7233', tls: true }, log: { brokers: ['kafka.data.svc:9092'], tls: true }, tls: { secret: 'micro', perRole: true } });
+    for (const { role, secret, settings, scheme } of secured) {
+      expect({ secret, scheme, insecure: settings['STEMMA_INSECURE'], temporal: settings['STEMMA_TEMPORAL_TLS'] }).toEqual({ secret: `micro-${role}`, scheme: 'HTTPS', insecure: undefined, temporal: 'on' });
+      expect(readConfig({ STEMMA_PYTHON: '/py', ...settings }).tls).toEqual({ certFile: '/etc/stemma/secrets/tls/tls.crt', keyFile: '/etc/stemma/secrets/tls/tls.key', caFile: '/etc/stemma/secrets/tls/ca.crt' });
+    }
+    expect(settingsIn({ embedded: true, tls: { secret: 'one', perRole: false } }).map(({ secret }) => secret)).toEqual(['one']);
+    const plain = settingsIn(ON_A_CLUSTER);
+    expect(Object.fromEntries(plain.map(({ role, settings }) => [role, settings['STEMMA_INSECURE']]))).toEqual({
+      gateway: 'listen,temporal,kafka', worker: 'listen,temporal,kafka', rollout: 'listen,temporal,kafka', 'teacher-scoring': 'listen,temporal,kafka',
+      learner: 'listen,scoring,temporal,kafka', distiller: 'listen,scoring,temporal,kafka',
+    });
   });
 });

@@ -1,0 +1,61 @@
+/** A run in one pod of a real cluster: applied, completed, verified, deleted; suspended, killed and amended it ends in the weights of the one left alone. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { conditionOf, runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
+import { apply, kubectl, kubectlOk, objectsIn, readRun, stemma, until, volumeFolders, weightsOf, whenRun } from '../support/running-cluster.js';
+
+const NAMESPACE = 'cluster-embedded';
+/** A machine with two cores has other pods beside it. */
+const SMALL = { allInOne: { resources: { requests: { cpu: '500m', memory: '2Gi' } } } };
+
+const embedded = (name: string): object => ({
+  apiVersion: 'stemma.dev/v1alpha1', kind: 'TrainingRun', metadata: { name, namespace: NAMESPACE }, spec: { recipe: { name: 'micro' }, embedded: true, roles: SMALL },
+});
+/** Of the run left alone; another kind of machine has others. */
+let undisturbed: string;
+const reason = (run: TrainingRun, type: string): string | undefined => conditionOf(run, type)?.reason;
+
+beforeAll(async () => {
+  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=300s']);
+  await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+});
+afterAll(() => kubectlOk(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=300s']));
+
+test('kubectl apply, Running, Completed, verified, deleted, nothing left', async () => {
+  const at = { namespace: NAMESPACE, name: 'first' };
+  const foldersBefore = volumeFolders();
+  await apply(embedded(at.name));
+  await whenRun(at, (run) => run.status?.phase === 'Running');
+  await kubectlOk(['wait', '--for=condition=Completed', 'trainingrun/first', '--namespace', NAMESPACE, '--timeout=900s']);
+  expect(await stemma('first-0', at, ['verify', runIdOf(await readRun(at))])).toMatch(/^CLEAN/m);
+  undisturbed = await weightsOf('first-0', at);
+  expect(undisturbed).toMatch(/^[0-9a-f]{64}$/);
+  expect(volumeFolders().length).toBe(foldersBefore.length + 1);
+  await kubectlOk(['delete', 'trainingrun', 'first', '--namespace', NAMESPACE, '--timeout=300s']);
+  await until('objects of the run', () => objectsIn(NAMESPACE), (names) => names.length === 0);
+  await until('its volume', () => Promise.resolve(volumeFolders()), (folders) => folders.length === foldersBefore.length);
+});
+
+test('suspended, its pod deleted by force, amended: the same weights', async () => {
+  const at = { namespace: NAMESPACE, name: 'second' };
+  const edit = (spec: object): Promise<string> => kubectlOk(['patch', 'trainingrun', at.name, '--namespace', NAMESPACE, '--type', 'merge', '-p', JSON.stringify({ spec })]);
+  await apply(embedded(at.name));
+  await whenRun(at, (run) => run.status?.phase === 'Running' && (run.status.step ?? 0) >= 1);
+  await edit({ suspend: true });
+  const suspended = await whenRun(at, (run) => run.status?.phase === 'Suspended');
+  expect(reason(suspended, 'Suspended')).toBe('Suspended');
+  await until('no pod', () => kubectlOk(['get', 'pods', '--namespace', NAMESPACE, '-o', 'name']), (names) => names === '');
+  await edit({ suspend: false });
+  const { status } = await whenRun(at, (run) => reason(run, 'Running') === 'Training' && run.status?.stage !== 'sft');
+
+  await kubectlOk(['delete', 'pod', 'second-0', '--namespace', NAMESPACE, '--force', '--grace-period=0']);
+  await whenRun(at, (run) => reason(run, 'Running') === 'Training' && (run.status?.stage !== status?.stage || (run.status?.step ?? 0) > (status?.step ?? 0)));
+
+  // To the value that it has: the weights stay comparable.
+  await edit({ overrides: [{ stage: 'distill', path: 'optimizer.learningRate', value: 0.001 }] });
+  const amended = await whenRun(at, (run) => reason(run, 'Amended') === 'InForce');
+  expect(amended.status?.overrides).toMatchObject([{ stage: 'distill', path: 'optimizer.learningRate', valueJson: '0.001' }]);
+
+  await kubectlOk(['wait', '--for=condition=Completed', 'trainingrun/second', '--namespace', NAMESPACE, '--timeout=900s']);
+  expect(await stemma('second-0', at, ['verify', runIdOf(await readRun(at))])).toMatch(/^CLEAN/m);
+  expect(await weightsOf('second-0', at)).toBe(undisturbed);
+});

@@ -1,0 +1,100 @@
+/** The cluster that `npm run cluster` keeps on this machine, as a test sees it: through kubectl, as its users do. */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KUBECONFIG, STATE } from '../../deploy/cluster/layout.mjs';
+import { TOOLCHAIN } from '../../deploy/setup/layout.mjs';
+import { readJson } from '../../deploy/setup/stamp.mjs';
+import { runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
+
+const LOOK_EVERY_MS = 300;
+/** A machine that does much else takes minutes for what takes seconds. */
+const PATIENCE_MS = 900_000;
+
+export interface Spoken {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** With `input` on its standard input. */
+export function kubectl(args: readonly string[], input = ''): Promise<Spoken> {
+  const { kube } = readJson(TOOLCHAIN) as { kube: string };
+  const child = spawn(join(kube, 'kubectl'), ['--kubeconfig', KUBECONFIG, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+export async function kubectlOk(args: readonly string[], input?: string): Promise<string> {
+  const { code, stdout, stderr } = await kubectl(args, input);
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+export async function apply(object: object): Promise<void> {
+  await kubectlOk(['apply', '-f', '-'], JSON.stringify(object));
+}
+
+/** A TrainingRun and what is around it. */
+export interface RunInCluster {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export async function readRun({ namespace, name }: RunInCluster): Promise<TrainingRun> {
+  return JSON.parse(await kubectlOk(['get', 'trainingrun', name, '--namespace', namespace, '-o', 'json'])) as TrainingRun;
+}
+
+/** The first state for which this holds; the API server may be away in between. */
+export async function whenRun(at: RunInCluster, holds: (run: TrainingRun) => boolean): Promise<TrainingRun> {
+  return until(`TrainingRun ${at.name}`, () => readRun(at), holds);
+}
+
+export async function until<T>(what: string, look: () => Promise<T>, holds: (seen: T) => boolean): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let last: unknown;
+  while (performance.now() < deadline) {
+    try {
+      const seen = await look();
+      if (holds(seen)) return seen;
+      last = seen;
+    } catch (error) {
+      last = error;
+    }
+    await delay(LOOK_EVERY_MS);
+  }
+  throw new Error(`${what}: it never came to that; last seen: ${last instanceof Error ? last.message : JSON.stringify(last, null, 1)}`);
+}
+
+/** What a user asks the run's pod, and what it says. */
+export async function stemma(pod: string, { namespace }: RunInCluster, args: readonly string[]): Promise<string> {
+  return kubectlOk(['exec', pod, '--namespace', namespace, '--', 'stemma', ...args]);
+}
+
+export async function weightsOf(pod: string, at: RunInCluster): Promise<string> {
+  const status = await stemma(pod, at, ['status', runIdOf(await readRun(at))]);
+  return /^weights sha256:([0-9a-f]{64})$/m.exec(status)?.[1] ?? `no weights in:\n${status}`;
+}
+
+const KINDS = 'pods,statefulsets,deployments,replicasets,services,endpointslices,configmaps,secrets,persistentvolumeclaims,poddisruptionbudgets,trainingruns';
+
+/** Everything in the namespace that does not come with it. */
+export async function objectsIn(namespace: string): Promise<readonly string[]> {
+  const names = await kubectlOk(['get', KINDS, '--namespace', namespace, '-o', 'name']);
+  return names.split('\n').filter((name) => name !== '' && name !== 'configmap/kube-root-ca.crt');
+}
+
+/** Folders of volumes on this machine. */
+export function volumeFolders(): readonly string[] {
+  const folder = join(STATE, 'volumes');
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
