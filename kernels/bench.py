@@ -3,7 +3,7 @@
     python kernels/bench.py --all --out DIR                        one GPU, under 8 minutes
     python kernels/bench.py --all --device cpu --small --out DIR   a reduced run without a GPU
 
-Writes DIR/bench.json and DIR/bench.md. Exit code 1 if a result is wrong: no time is reported for it.
+Writes DIR/bench.json and DIR/bench.md. Exit code 1 if a result is wrong (no time is reported for it) or compute-sanitizer found something.
 """
 import argparse
 import json
@@ -15,6 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from ops import sanitized
 from ops.build import build
 from ops.sva_head import bench as sva_head
 from ops.timing import Clock
@@ -70,9 +71,11 @@ def main() -> int:
         rows = [] if problems else _OPERATORS[name].measure(device, arguments.small, Clock(device, 3 if arguments.small else 50))
         result["operators"][name] = {"problems": problems, "rows": rows}
     result["after"] = machine(device)
+    result["sanitizer"] = [sanitized.verdict(tool) for tool in sanitized.TOOLS] if device.type == "cuda" else []
+    wrong += [line for line in result["sanitizer"] if "FOUND" in line]
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "bench.json").write_text(json.dumps(result, indent=1))
-    text = [f"`{result['command']}`", f"before: {result['before']}", f"after: {result['after']}"]
+    text = [f"`{result['command']}`", f"before: {result['before']}", f"after: {result['after']}", *(f"compute-sanitizer {line}" for line in result["sanitizer"])]
     for name, found in result["operators"].items():
         text += [f"## {name}", "\n".join(found["problems"]) or table(found["rows"])]
     (arguments.out / "bench.md").write_text("\n\n".join(text) + "\n")

@@ -34,7 +34,7 @@ def kernels_of(report: str) -> list[dict]:
 
 def _readable(mangled: str) -> str:
     """name<dtype, numbers>"""
-    names = re.search(r"(two_pass|online|sum_chunks|join_edges|select)I(.*?)EEv", mangled)
+    names = re.search(r"(two_pass|online|split_columns|sum_chunks|join_edges|select)I(.*?)EEv", mangled)
     if names is None:
         return mangled
     arguments = ["bfloat16" if "BFloat16" in names[2] else "float32", *re.findall(r"Li(\d+)E?", names[2])]

@@ -1,9 +1,10 @@
-// What the kernels of this folder share: 16-byte vectors of float or bfloat16, warp sums, and one way to launch that the host emulation has too.
+// What the kernels of this folder share: 16-byte vectors of float or bfloat16, warp sums, clusters of blocks, and ways to launch that the host emulation has too.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #ifdef STEMMA_EMULATED
-#define STEMMA_LAUNCH(kernel, grid, block, stream, ...) emulate::launch(grid, block, [&] { kernel(__VA_ARGS__); })
+#define STEMMA_LAUNCH(kernel, grid, block, stream, ...) emulate::launch(grid, block, 1, 0, [&] { kernel(__VA_ARGS__); })
 struct float4 {
   float x, y, z, w;
 };
@@ -63,6 +64,59 @@ __device__ __forceinline__ float warp_max(float value) {
   for (int mask = kWarp / 2; mask > 0; mask /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, mask));
   return value;
 }
+
+#ifdef STEMMA_EMULATED
+inline uint4* dynamic_shared() { return emulate::block().dynamic.data(); }
+inline int cluster_rank() { return emulate::block().rank; }
+inline void cluster_sync() { emulate::wait(emulate::State::at_cluster); }
+// *address, in the shared memory of the cluster's block `rank`, = value.
+inline void store_in(float* address, int rank, float value) {
+  const ptrdiff_t at = reinterpret_cast<char*>(address) - reinterpret_cast<char*>(dynamic_shared());
+  *reinterpret_cast<float*>(reinterpret_cast<char*>(emulate::cluster()[rank].dynamic.data()) + at) = value;
+}
+inline void copy_async(uint4* to, const uint4* from) { *to = *from; }
+inline void await_copies() {}
+
+template <typename P>
+int launch_cluster(void (*kernel)(P), dim3 grid, dim3 block, int blocks, int bytes, cudaStream_t, P argument) {
+  return emulate::launch(grid, block, blocks, bytes, [&] { kernel(argument); });
+}
+#else
+__device__ __forceinline__ uint4* dynamic_shared() {
+  extern __shared__ uint4 memory[];
+  return memory;
+}
+__device__ __forceinline__ int cluster_rank() {
+  uint32_t rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return int(rank);
+}
+// All threads of all blocks; what they stored in each other's shared memory before is seen after.
+__device__ __forceinline__ void cluster_sync() { asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+// *address, in the shared memory of the cluster's block `rank`, = value.
+__device__ __forceinline__ void store_in(float* address, int rank, float value) {
+  uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(uint32_t(__cvta_generic_to_shared(address))), "r"(rank));
+  asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(there), "f"(value) : "memory");
+}
+// 16 bytes from global to shared memory; the thread that copied sees them after await_copies, the block after a barrier besides.
+__device__ __forceinline__ void copy_async(uint4* to, const uint4* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(uint32_t(__cvta_generic_to_shared(to))), "l"(from) : "memory");
+}
+__device__ __forceinline__ void await_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
+template <typename P>
+int launch_cluster(void (*kernel)(P), dim3 grid, dim3 block, int blocks, int bytes, cudaStream_t stream, P argument) {
+  const cudaError_t code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  if (code != cudaSuccess) return int(code);
+  cudaLaunchAttribute shape;
+  shape.id = cudaLaunchAttributeClusterDimension;
+  shape.val.clusterDim.x = blocks, shape.val.clusterDim.y = 1, shape.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid, config.blockDim = block, config.dynamicSmemBytes = size_t(bytes), config.stream = stream, config.attrs = &shape, config.numAttrs = 1;
+  return int(cudaLaunchKernelEx(&config, kernel, argument));
+}
+#endif
 
 __device__ __forceinline__ bool finite(float value) { return fabsf(value) <= 3.402823466e38f; }
 

@@ -17,8 +17,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="threads of one tensor operation; fixed for the process's life")
     parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu")
     parser.add_argument("--max-models", type=int, default=16, help="models kept in memory for sampling and scoring")
+    parser.add_argument("--exports", default="", metavar="DIR", help="exports are written below it, and nowhere else; without it none is")
     parser.add_argument("--pin-weights", action="append", default=[], metavar="HASH", help="never evict these weights; repeatable")
-    return parser.parse_args()
+    parser.add_argument("--host", default="127.0.0.1", help="an address to listen on; other than loopback only with --tls-")
+    parser.add_argument("--tls-cert", help="PEM; with it the sidecar asks every caller for a certificate")
+    parser.add_argument("--tls-key", help="PEM")
+    parser.add_argument("--tls-ca", help="PEM: the authority of callers")
+    parser.add_argument("--tls-caller", action="append", default=[], metavar="NAME", help="a subject alternative name of those who are served; repeatable")
+    arguments = parser.parse_args()
+    given = [arguments.tls_cert, arguments.tls_key, arguments.tls_ca, arguments.tls_caller or None]
+    if any(given) and not all(given):
+        parser.error("--tls-cert, --tls-key, --tls-ca and --tls-caller belong together")
+    return arguments
 
 
 def _exit_with_stdin() -> None:
@@ -69,6 +79,7 @@ def main() -> int:
 
     from .fingerprint import choose_device, fingerprint
     from .server import ServerSettings, start_server
+    from .tls import TlsFiles
 
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
@@ -77,8 +88,10 @@ def main() -> int:
     sys.setswitchinterval(0.0005)
     try:
         device = choose_device(arguments.device)
+        tls = arguments.tls_cert and TlsFiles(arguments.tls_cert, arguments.tls_key, arguments.tls_ca, tuple(arguments.tls_caller))
         server, port = start_server(ServerSettings(
-            arguments.blobs, arguments.port, device, arguments.threads, arguments.max_models, tuple(arguments.pin_weights),
+            arguments.blobs, arguments.port, device, arguments.threads, arguments.max_models, tuple(arguments.pin_weights), arguments.host, tls or None,
+            arguments.exports,
         ))
     except SidecarError as error:
         log("error", str(error), reason=error.reason)

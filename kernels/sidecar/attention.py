@@ -38,10 +38,14 @@ def cached_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: to
     bias [N·kv_heads, 1, S] (0 or −inf) → [N, heads·D]."""
     rows, heads, d = q.shape
     kv_heads, columns = k.shape[1], k.shape[2]
-    grouped = (q * scale).view(rows * kv_heads, heads // kv_heads, d)
+    group = heads // kv_heads
+    grouped = (q * scale).view(rows * kv_heads, group, d)
+    if group == 1:
+        # The product of one row is one of a vector, whose last bits depend on where it lies in memory on some processors, and so on the slot: make it two rows.
+        grouped = grouped.expand(-1, 2, -1)
     keys, values = k.reshape(rows * kv_heads, columns, d), v.reshape(rows * kv_heads, columns, d)
     scores = torch.baddbmm(bias, grouped, keys.transpose(1, 2))
-    return torch.bmm(scores.softmax(-1), values).view(rows, heads * d)
+    return torch.bmm(scores.softmax(-1), values)[:, :group].reshape(rows, heads * d)
 
 
 def _causal_bias(start: int, stop: int, device: torch.device) -> torch.Tensor:

@@ -1,5 +1,9 @@
-"""Weights and snapshots as safetensors bytes; the model config and a format marker travel in the metadata."""
+"""Weights and snapshots as safetensors bytes; the model config and a format marker travel in the metadata.
+
+Safetensors only: a pickle, which is what torch.save writes, can run any code when it is read, and is never read here.
+"""
 import json
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +19,9 @@ WEIGHTS_FORMAT = "stemma-weights/1"
 SNAPSHOT_FORMAT = "stemma-snapshot/1"
 _METADATA_KEY = "stemma"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_STEP = re.compile(r"\d{1,9}")
+# How a pickle begins, and the archive in which torch.save puts one.
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,11 @@ def load_snapshot(data: bytes) -> Snapshot:
     """CPU tensors. The caller checks that they hash to what the metadata says."""
     metadata, tensors = _read(data, (SNAPSHOT_FORMAT,))
     architecture = parse_architecture(metadata["config"])
+    if not _STEP.fullmatch(metadata.get("step", "")):
+        raise SidecarError("CORRUPT", "the snapshot names no step")
     return Snapshot(
         architecture, _flatten(architecture, tensors, ""), *(_flatten(architecture, tensors, f"{m}/") for m in _MOMENTS),
-        step=int(metadata["step"]), state_hash=metadata["state_hash"], weights_hash=metadata["weights_hash"],
+        step=int(metadata["step"]), state_hash=metadata.get("state_hash", ""), weights_hash=metadata.get("weights_hash", ""),
     )
 
 
@@ -67,20 +76,35 @@ def _save(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
     return save_tensors(tensors, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
-def _read(data: bytes, formats: tuple[str, ...]) -> tuple[dict, dict[str, torch.Tensor]]:
+def _read(data: bytes, formats: tuple[str, ...]) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    if data.startswith(_PICKLES):
+        raise SidecarError("INVALID", "the blob is a pickle (torch.save), which can run code: only safetensors are read; convert it where you trust it")
     try:
         header = int.from_bytes(data[:8], "little")
-        metadata = json.loads(json.loads(data[8 : 8 + header]).get("__metadata__", {}).get(_METADATA_KEY, "{}"))
+        metadata = _object(_object(_object(json.loads(data[8 : 8 + header])).get("__metadata__", {})).get(_METADATA_KEY, "{}"))
         tensors = load_tensors(data)
-    except (SafetensorError, ValueError, UnicodeDecodeError) as error:
+    except (SafetensorError, ValueError, RecursionError, KeyError, TypeError, RuntimeError) as error:
         raise SidecarError("CORRUPT", f"the blob is not a safetensors file: {error}") from None
     if metadata.get("format") not in formats:
-        raise SidecarError("INVALID", f"the blob's format is {metadata.get('format')!r}, expected {' or '.join(formats)}")
+        raise SidecarError("INVALID", f"the blob's format is {str(metadata.get('format'))[:100]!r}, expected {' or '.join(formats)}")
+    if not all(isinstance(value, str) for value in metadata.values()) or "config" not in metadata:
+        raise SidecarError("CORRUPT", "the blob's metadata is not what is written beside weights")
     return metadata, tensors
 
 
+def _object(value) -> dict:
+    """A JSON object, or the text of one."""
+    parsed = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(parsed, dict):
+        raise ValueError("its header has no object where one is due")
+    return parsed
+
+
 def _flatten(architecture: Architecture, tensors: dict[str, torch.Tensor], prefix: str) -> torch.Tensor:
-    flat = torch.empty(parameter_count(architecture))
+    count, held = parameter_count(architecture), sum(tensor.numel() for tensor in tensors.values())
+    if count > held:  # before memory is taken for what is not there
+        raise SidecarError("CORRUPT", f"the config says {count} parameters, the file holds {held} numbers")
+    flat = torch.empty(count)
     for name, view in named_parameters(architecture, flat).items():
         tensor = tensors.get(prefix + name)
         if tensor is None or tensor.shape != view.shape or tensor.dtype != view.dtype:

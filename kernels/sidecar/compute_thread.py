@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from . import times
 from .errors import SidecarError
 from .logs import log
 from .sampler import Sampler
@@ -45,12 +46,18 @@ class ComputeThread:
     def run(self, job: Callable[[], Any]) -> Any:
         """Runs `job` on the compute thread and returns its result, or raises what it raised."""
         future: Future = Future()
+        measured = times.current()
 
         def wrapped() -> None:
+            start = time.time_ns()
             try:
-                future.set_result(job())
+                result = job()
             except BaseException as error:
                 future.set_exception(error)
+                return
+            if measured is not None:
+                measured.computed(start, time.time_ns())
+            future.set_result(result)
 
         self._jobs.put(wrapped)
         return future.result()

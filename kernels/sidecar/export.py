@@ -50,6 +50,19 @@ def export(architecture: Architecture, flat: torch.Tensor, tokenizer_json: bytes
     return sorted(path.name for path in target.iterdir() if path.is_file())
 
 
+def export_directory(root: str, directory: str) -> str:
+    """`directory`, resolved, where it lies below `root`: whoever can call a sidecar must not write where its user may."""
+    if not root:
+        raise SidecarError("INVALID", "directory: this sidecar exports nothing; start one with --exports DIR")
+    try:
+        target = Path(directory)
+        if target.is_absolute() and target.resolve().is_relative_to(Path(root).resolve()):
+            return str(target.resolve())
+    except (OSError, ValueError, RuntimeError):  # a zero byte, a circle of links, a name too long
+        pass
+    raise SidecarError("INVALID", "directory: it must be an absolute path below the one that --exports names")
+
+
 def disagreement(architecture: Architecture, flat: torch.Tensor) -> float:
     """Largest |log-probability difference| between transformers' Qwen3 and ours on one fixed sequence."""
     from transformers import Qwen3Config, Qwen3ForCausalLM

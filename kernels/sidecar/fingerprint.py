@@ -30,5 +30,10 @@ def fingerprint_json(device: torch.device, threads: int) -> str:
     return json.dumps(fingerprint(device, threads), sort_keys=True, separators=(",", ":"))
 
 
+def device_memory(device: torch.device) -> tuple[int, int] | None:
+    """Free and total bytes of the GPU, as its driver counts them; None on a CPU."""
+    return torch.cuda.mem_get_info(device) if device.type == "cuda" else None
+
+
 def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

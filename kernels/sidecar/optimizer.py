@@ -6,6 +6,8 @@ import torch
 
 from .errors import SidecarError
 
+_MOST = 1e6
+
 
 class OptimizerSettings(NamedTuple):
     learning_rate: float
@@ -21,6 +23,8 @@ def read_settings(message) -> OptimizerSettings:
     s = OptimizerSettings(*(getattr(message, name) for name in OptimizerSettings._fields))
     problems = [f"{name} must be a finite number, at least 0" for name, value in s._asdict().items() if not (math.isfinite(value) and value >= 0)]
     problems += [f"{name} must be below 1" for name in ("beta1", "beta2") if getattr(s, name) >= 1]
+    # Far above what anyone means, and below what would overflow a float32 in the middle of an update.
+    problems += [f"{name} must be at most {_MOST:g}" for name in ("learning_rate", "epsilon", "weight_decay") if getattr(s, name) > _MOST]
     if s.epsilon == 0:
         problems.append("epsilon must be above 0")
     if problems:

@@ -9,6 +9,11 @@ from typing import NamedTuple
 import torch
 
 from .architecture import Architecture
+from .errors import SidecarError
+from .memory import available_bytes
+
+# The parameters, a copy of each tensor, and the file: fp32 each.
+_BYTES_TO_MAKE = 12
 
 
 class LayerWeights(NamedTuple):
@@ -107,8 +112,11 @@ def initialize(architecture: Architecture, seed: int) -> torch.Tensor:
 
     One CPU generator in the buffer's order: a function of (architecture, seed) alone.
     """
+    count = parameter_count(architecture)
+    if count * _BYTES_TO_MAKE > available_bytes():
+        raise SidecarError("INVALID", f"model config: {count} parameters do not fit in the memory of this machine: making them takes {count * _BYTES_TO_MAKE / 2**30:.1f} GiB")
     generator = torch.Generator().manual_seed(seed)
-    flat = torch.ones(parameter_count(architecture))
+    flat = torch.ones(count)
     matrices = flat[: matrix_parameter_count(architecture)]
     matrices.normal_(0.0, architecture.initializer_range, generator=generator)
     return flat

@@ -3,6 +3,7 @@
 R2: the tokens and log-probability bits of a request are a function of (weights, prefix, seed, settings) alone
 (docs/decisions/0002-bitwise-sampling.md). Only the compute thread runs this code, under inference mode.
 """
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ class Ticket:
 
     deliver: Callable[[Finished | SidecarError], None]
     is_cancelled: Callable[[], bool]
+    # Of a traced request: nanoseconds since the epoch when it joined the batch; 0 before.
+    measured: bool = False
+    admitted_ns: int = 0
 
 
 class Sampler:
@@ -98,6 +102,9 @@ class Sampler:
             if pool is None:
                 pool = self._pools[key] = DecodePool(members[0][0], key[1])
             slots = [slot for _, slot in members]
+            for slot in slots:
+                if slot.payload.measured:
+                    slot.payload.admitted_ns = time.time_ns()
             for group in passes([len(slot.prefix) for slot in slots]):
                 self.sampled_tokens += len(group)
                 _deliver(pool.admit([slots[i] for i in group]))

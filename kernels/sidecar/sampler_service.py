@@ -1,6 +1,7 @@
 """SamplerService: streams in, answers out in the order they finish."""
 import queue
 import threading
+import time
 
 import grpc
 
@@ -38,7 +39,7 @@ class _Stream:
     def __init__(self, compute: ComputeThread, sampler: Sampler):
         self._compute = compute
         self._sampler = sampler
-        # A SampleResponse; an int: no more requests come, so many came; None: the call is over.
+        # What an answer is made of; an int: no more requests come, so many came; None: the call is over.
         self._results: queue.SimpleQueue = queue.SimpleQueue()
         self._cancelled = False
         self._answered = False
@@ -66,12 +67,15 @@ class _Stream:
         self._results.put(count)
 
     def _submit(self, request) -> None:
+        arrived_ns = time.time_ns() if request.traceparent else 0
+
         def deliver(result: Finished | SidecarError) -> None:
             self._open.pop(request.request_id, None)
-            self._results.put((request.request_id, request.weights_hash, result))
+            stamps = {"arrived_ns": arrived_ns, "admitted_ns": ticket.admitted_ns, "answered_ns": time.time_ns()} if arrived_ns else {}
+            self._results.put((request.request_id, request.weights_hash, result, stamps))
 
+        ticket = Ticket(deliver, lambda: self._cancelled, measured=arrived_ns > 0)
         try:
-            ticket = Ticket(deliver, lambda: self._cancelled)
             slot = _slot(request, ticket)
         except SidecarError as error:
             deliver(error)
@@ -106,12 +110,12 @@ def _slot(request, ticket: Ticket) -> Slot:
     )
 
 
-def _response(request_id: str, weights_hash: str, result: Finished | SidecarError):
+def _response(request_id: str, weights_hash: str, result: Finished | SidecarError, stamps: dict[str, int]):
     if isinstance(result, SidecarError):
         return sampler_pb2.SampleResponse(
-            request_id=request_id, weights_hash=weights_hash, error_code=result.reason, error_message=result.message,
+            request_id=request_id, weights_hash=weights_hash, error_code=result.reason, error_message=result.message, **stamps,
         )
     return sampler_pb2.SampleResponse(
         request_id=request_id, weights_hash=weights_hash, tokens=pack_u32(result.tokens), logprobs=pack_f32(result.logprobs),
-        finish="interrupted" if result.interrupted else "stop" if result.stopped else "length",
+        finish="interrupted" if result.interrupted else "stop" if result.stopped else "length", **stamps,
     )

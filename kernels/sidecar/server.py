@@ -1,4 +1,5 @@
-"""Wires the parts together behind one gRPC port on the loopback interface."""
+"""Wires the parts together behind one gRPC port: on the loopback interface, or over TLS."""
+import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from .protocol import sampler_pb2_grpc, scorer_pb2_grpc, trainer_pb2_grpc
 from .sampler import Sampler
 from .sampler_service import SamplerService
 from .scorer_service import ScorerService
+from .tls import OnlyCallers, TlsFiles, server_credentials
 from .trainer import Trainer
 from .trainer_service import TrainerService
 
@@ -31,6 +33,9 @@ class ServerSettings:
     threads: int
     max_models: int = 16
     pinned_weights: tuple[str, ...] = field(default=())
+    host: str = "127.0.0.1"
+    tls: TlsFiles | None = None  # None: plain text, on loopback only
+    exports: str = ""  # the only directory below which exports are written; none is without it
 
 
 def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
@@ -49,16 +54,26 @@ def start_server(settings: ServerSettings) -> tuple[grpc.Server, int]:
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     ]
-    server = grpc.server(ThreadPoolExecutor(_HANDLER_THREADS, "rpc"), options=options)
+    interceptors = () if settings.tls is None else (OnlyCallers(settings.tls.callers),)
+    server = grpc.server(ThreadPoolExecutor(_HANDLER_THREADS, "rpc"), options=options, interceptors=interceptors)
     sampler_pb2_grpc.add_SamplerServiceServicer_to_server(SamplerService(compute, sampler, models), server)
     scorer_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerService(compute, models, blobs, scorer_heads), server)
     description = fingerprint_json(settings.device, settings.threads)
-    service = TrainerService(compute, trainer, models, blobs, description, scorer_heads)
+    service = TrainerService(compute, trainer, models, blobs, description, scorer_heads, settings.exports)
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(service, server)
-    try:
-        port = server.add_insecure_port(f"127.0.0.1:{settings.port}")
-    except RuntimeError as error:
-        raise SidecarError("UNAVAILABLE", f"port {settings.port} of 127.0.0.1 cannot be bound, is it in use? {error}") from None
+    port = _bind(server, settings)
     compute.start()
     server.start()
     return server, port
+
+
+def _bind(server: grpc.Server, settings: ServerSettings) -> int:
+    address = f"{settings.host}:{settings.port}"
+    try:
+        if settings.tls is not None:
+            return server.add_secure_port(address, server_credentials(settings.tls))
+        if not ipaddress.ip_address(settings.host).is_loopback:
+            raise SidecarError("INVALID", f"{settings.host} can be reached from elsewhere: give --tls-cert, --tls-key, --tls-ca and --tls-caller")
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise SidecarError("UNAVAILABLE", f"port {settings.port} of {settings.host} cannot be bound, is it in use? {error}") from None

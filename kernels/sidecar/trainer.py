@@ -83,7 +83,7 @@ class TrainingState:
 class Trainer:
     def __init__(self, blobs: BlobStore, device: torch.device):
         self._blobs = blobs
-        self._device = device
+        self.device = device
         self.heads = HeadSelector(device)
         self.state: TrainingState | None = None
         self._last: tuple[StepIdentity, StepOutcome] | None = None
@@ -112,7 +112,7 @@ class Trainer:
         return state
 
     def _become(self, architecture: Architecture, flat: torch.Tensor, moments, step: int) -> TrainingState:
-        self.state = TrainingState(architecture, flat.to(self._device), tuple(m.to(self._device) for m in moments), step)
+        self.state = TrainingState(architecture, flat.to(self.device), tuple(m.to(self.device) for m in moments), step)
         self._last = None
         return self.state
 

@@ -7,8 +7,8 @@ from .architecture import parse_architecture
 from .blobs import BlobStore, Ref
 from .compute_thread import ComputeThread
 from .errors import SidecarError
-from .export import export
-from .fingerprint import peak_memory_bytes
+from .export import export, export_directory
+from .fingerprint import device_memory, peak_memory_bytes
 from .head_choice import HeadSelector, TopKSelector
 from .logs import log
 from .models import ModelCache
@@ -22,6 +22,7 @@ from .trainer import StepIdentity, Trainer
 class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
     def __init__(
         self, compute: ComputeThread, trainer: Trainer, models: ModelCache, blobs: BlobStore, fingerprint_json: str, scorer_heads: TopKSelector,
+        exports: str = "",
     ):
         self._compute = compute
         self._trainer = trainer
@@ -29,6 +30,7 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
         self._blobs = blobs
         self._fingerprint_json = fingerprint_json
         self._scorer_heads = scorer_heads
+        self._exports = exports
 
     @answering
     def TrainTokenizer(self, request, context):
@@ -92,9 +94,10 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
 
     @answering
     def Export(self, request, context):
+        directory = export_directory(self._exports, request.directory)
         architecture, flat = checkpoint.load_weights(self._blobs.get(request.weights))
         tokenizer = self._blobs.get(request.tokenizer)
-        files = self._compute.run(lambda: export(architecture, flat, tokenizer, request.chat_template, request.directory))
+        files = self._compute.run(lambda: export(architecture, flat, tokenizer, request.chat_template, directory))
         return trainer_pb2.ExportResponse(files=files)
 
     @answering
@@ -108,6 +111,7 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
             sampled_tokens=sampler.sampled_tokens, active_slots=sampler.active_slots, waiting_requests=sampler.waiting,
             waiting_jobs=self._compute.waiting_jobs,
             heads=_uses(self._trainer.heads), scorer_heads=_uses(self._scorer_heads),
+            device_memory=_memory(device_memory(self._trainer.device)),
         )
 
 
@@ -117,6 +121,10 @@ def _identity(state) -> tuple[str, str, int]:
 
 def _uses(selector: HeadSelector | TopKSelector):
     return [trainer_pb2.HeadUse(implementation=name, vocabulary=v, top_k=k, uses=n) for name, v, k, n in selector.used()]
+
+
+def _memory(memory: tuple[int, int] | None):
+    return None if memory is None else trainer_pb2.DeviceMemory(free_bytes=memory[0], total_bytes=memory[1])
 
 
 def _ref(ref: Ref):

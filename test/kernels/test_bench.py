@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ops import check
+from ops import check, sanitized
 from ops.sva_head.bench import draw_inputs
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
@@ -48,6 +48,16 @@ def test_a_wrong_result_is_reported_and_not_timed(monkeypatch):
 
     monkeypatch.setattr(module, "forward_backward", wrong)
     assert any("loss is off" in problem for problem in module.check(torch.device("cpu"), True))
+
+
+def test_the_sanitizers_verdict_tells_clean_from_found_from_refused():
+    def says(text: str, code: int) -> str:
+        return sanitized.verdict("memcheck", [sys.executable, "-c", f"print({text!r}); raise SystemExit({code})"])
+
+    assert says("========= ERROR SUMMARY: 0 errors", 0) == "memcheck: clean (ERROR SUMMARY: 0 errors)"
+    assert says("========= Invalid __global__ read\n========= ERROR SUMMARY: 1 error", 9).startswith("memcheck: FOUND (ERROR SUMMARY: 1 error)")
+    refused = says("========= Error: Target application device is not supported", 0)
+    assert refused.startswith("memcheck: not run: exit code 0") and "not supported" in refused
 
 
 def test_zipf_draws_are_distinct_and_heavy_at_low_ids():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sva_head_cases import assert_within, make
 
-from ops.build import NotBuilt, build
+from ops.build import NotBuilt, build, emulated_library
 from ops.sva_head import gpu
 from ops.sva_head.interface import FROZEN, HeadGradient, InputProblem
 from ops.sva_head.op import forward_backward
@@ -13,7 +13,7 @@ from ops.topk_head.op import RowProblem, topk_head
 from ops.topk_head.ref import reference as topk_reference
 from ops.topk_head.ref import select
 
-DESIGNS = ("emulated-two-pass", "emulated-online")
+DESIGNS = ("emulated-two-pass", "emulated-online", "emulated-cluster-2", "emulated-cluster-8", "emulated-hot-rows")
 # One case for each number of columns a lane holds and of warps that share a row, and sizes that fill neither.
 CASES = [
     (5, 2, 100, 64, torch.bfloat16, "zipf", False, False), (4, 3, 300, 192, torch.float32, "uniform", True, True), (3, 32, 2000, 448, torch.bfloat16, "same", True, True),
@@ -43,11 +43,30 @@ def inputs_of(case, skip=0.2):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"k{c[1]}-H{c[3]}-{str(c[4])[6:]}-{c[5]}")
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("name", [*DESIGNS, "emulated-cluster-4"])
 def test_the_kernels_lie_within_derived_bounds(name, case):
     inputs = inputs_of(case)
+    if (inputs.ids.shape[1] + 1) * inputs.head[0].nbytes > 200 * 1024 * blocks_of(name):
+        with pytest.raises(ValueError, match="do not fit in the shared memory"):
+            forward_backward(inputs, name)
+        return
     outputs = forward_backward(inputs, name)
     assert_within(inputs, outputs)
+
+
+def blocks_of(name) -> float:
+    """Whose shared memory together holds the rows of a position; the other designs hold none."""
+    return int(name[-1]) if "cluster" in name else float("inf")
+
+
+def test_only_frequent_ids_are_hot():
+    from ops.sva_head.hot import _hottest
+
+    inputs = make(6, 3, 50, 64, draw="disjoint")
+    inputs.ids[:3, 0], inputs.ids[3:5, 1] = 47, 8
+    inputs.weight[5] = 0
+    hot, place = _hottest(inputs, inputs.weight != 0, 2)
+    assert hot.tolist() == [47, 8] and (place[:3, 0] == 0).all() and (place[3:5, 1] == 1).all() and int((place == 2).sum()) == 18 - 5
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -70,7 +89,7 @@ def test_runs_that_cross_chunks_of_pairs_are_joined(draw, chunk, monkeypatch):
     expected = torch.zeros(60, 64).index_add_(0, inputs.ids.flatten().long(), (g[:, :, None] * hidden[:, None]).view(-1, 64))
     monkeypatch.setattr(gpu, "_PAIRS_PER_CHUNK", chunk)
     into = torch.ones(60, 64)
-    library, ordered = gpu.emulated_library(), gpu._sorted_pairs(inputs)
+    library, ordered = emulated_library(), gpu._sorted_pairs(inputs)
     gpu._head_rows(library, inputs, g, ordered, HeadGradient(into=into))
     assert torch.equal(into - 1, expected)
     ids, rows = gpu._head_rows(library, inputs, g, ordered, HeadGradient())

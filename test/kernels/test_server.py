@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import grpc
 import numpy as np
@@ -32,6 +33,30 @@ def sample(sidecar, requests):
 
 def reason_of(error: grpc.RpcError) -> str:
     return dict(error.trailing_metadata())["stemma-reason"]
+
+
+def test_a_traced_call_says_when_it_was_computed_and_another_says_nothing(tmp_path):
+    with SidecarProcess(tmp_path / "blobs") as sidecar:
+        request = trainer_pb2.InitializeModelRequest(model_config_json=json.dumps(CONFIG), seed=3)
+        context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        before = time.time_ns()
+        made, call = sidecar.trainer.InitializeModel.with_call(request, metadata=(("traceparent", context),))
+        times = json.loads(dict(call.trailing_metadata())["stemma-times"])
+        [[start, end]] = times["computed"]
+        stamps = [before, *(int(ns) for ns in (times["began"], start, end, times["ended"])), time.time_ns()]
+        assert stamps == sorted(stamps)
+        assert "stemma-times" not in dict(sidecar.trainer.InitializeModel.with_call(request)[1].trailing_metadata())
+        with pytest.raises(grpc.RpcError) as failed:
+            sidecar.trainer.Restore(trainer_pb2.RestoreRequest(), metadata=(("traceparent", context),))
+        assert reason_of(failed.value) == "INVALID" and "stemma-times" in dict(failed.value.trailing_metadata())
+
+        sidecar.sampler.LoadWeights(sampler_pb2.LoadWeightsRequest(weights_hash=made.weights_hash, weights=made.weights))
+        traced, plain = sample_requests(made.weights_hash, 2)
+        traced.traceparent = context
+        answers = {answer.request_id: answer for answer in sidecar.sampler.Sample(iter([traced, plain]))}
+        stamped = answers[traced.request_id]
+        assert 0 < stamped.arrived_ns <= stamped.admitted_ns <= stamped.answered_ns
+        assert answers[plain.request_id].answered_ns == 0
 
 
 def test_the_whole_service_and_a_restart(tmp_path):

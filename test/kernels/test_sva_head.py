@@ -216,5 +216,6 @@ def test_the_accumulating_form_takes_a_gradient_of_one_only():
 
 
 def test_there_is_a_case_for_every_implementation():
-    assert {*CPU, "gather-two-pass", "gather-online", "emulated-two-pass", "emulated-online"} == set(IMPLEMENTATIONS)
+    designs = ("two-pass", "online", "cluster-2", "cluster-4", "cluster-8")
+    assert {*CPU, "hot-rows", "emulated-hot-rows", *(f"{where}-{design}" for where in ("gather", "emulated") for design in designs)} == set(IMPLEMENTATIONS)
     assert draw_ids(4, 3, 12, "disjoint", torch.Generator()).unique().numel() == 12

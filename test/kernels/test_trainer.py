@@ -225,6 +225,14 @@ def test_scores_of_other_tokens_or_missing_ones_are_refused(blobs):
     refused(set_field("temperature", 0.0), "INVALID")
     refused(set_field("score_blob_sha256", "0" * 64), "NOT_FOUND")
 
+    def name_ids_outside(term, _batch):
+        table = data_pb2.ScoreTable.FromString(blobs.get(Ref(term.score_blob_sha256, 0)))
+        row = table.rows[term.score_row]
+        row.ids = u32([SMALLEST.vocab_size] * (len(row.ids) // 4))
+        term.score_blob_sha256 = blobs.put(table.SerializeToString()).sha256
+
+    refused(name_ids_outside, "INVALID")
+
     def weigh_everything(_term, batch):
         length = len(batch.samples[1].tokens) // 4
         for term in batch.samples[1].terms:

@@ -3,6 +3,7 @@
 // A block's threads are coroutines of one system thread. Each runs until it waits at a barrier (__syncthreads) or a warp operation; a barrier opens
 // when all that must arrive have. The order in which threads run between barriers is forward or, with STEMMA_EMULATE_REVERSED, backward: code that
 // relies on an order that CUDA does not promise gives other results. A barrier that not all threads reach ends the process with a message.
+// The blocks of a cluster run together, each with dynamic shared memory of its own. Static shared memory is one copy for all: a cluster's kernel must not use it.
 #pragma once
 #define STEMMA_EMULATED 1
 #include <ucontext.h>
@@ -38,7 +39,7 @@ namespace emulate {
 
 constexpr int kWarp = 32;
 constexpr size_t kStack = 64 * 1024;
-enum class State { ready, at_block, at_warp, done };
+enum class State { ready, at_block, at_warp, at_cluster, done };
 
 struct Thread {
   ucontext_t context;
@@ -55,13 +56,21 @@ struct Block {
   Thread* current = nullptr;
   dim3 index, size, grid;
   std::vector<uint64_t> slots[2];
+  std::vector<uint4> dynamic;
   const std::function<void()>* body = nullptr;
+  int rank = 0, voted = 0;
 };
 
-inline Block& block() {
-  static Block instance;
+// The blocks of the cluster that runs, and which of them does.
+inline std::vector<Block>& cluster() {
+  static std::vector<Block> instance(1);
   return instance;
 }
+inline int& turn() {
+  static int instance = 0;
+  return instance;
+}
+inline Block& block() { return cluster()[turn()]; }
 
 inline void wait(State state) {
   Thread& self = *block().current;
@@ -102,9 +111,7 @@ inline bool open_barriers(Block& b) {
   return opened;
 }
 
-inline void run_block(Block& b) {
-  const bool reversed = std::getenv("STEMMA_EMULATE_REVERSED") != nullptr;
-  const int count = int(b.threads.size());
+inline void start(Block& b) {
   for (Thread& t : b.threads) {
     getcontext(&t.context);
     t.stack.resize(kStack);
@@ -115,32 +122,71 @@ inline void run_block(Block& b) {
     t.state = State::ready;
     t.phase = 0;
   }
+}
+
+// Each thread that can run, until it waits. false if there was none.
+inline bool run_ready(Block& b, bool reversed) {
+  bool ran = false;
+  const int count = int(b.threads.size());
+  for (int i = 0; i < count; ++i) {
+    Thread& t = b.threads[reversed ? count - 1 - i : i];
+    if (t.state != State::ready) continue;
+    b.current = &t;
+    swapcontext(&b.scheduler, &t.context);
+    ran = true;
+  }
+  return ran;
+}
+
+inline bool open_cluster_barrier(std::vector<Block>& blocks) {
+  bool all = true, any = false;
+  for (const Block& b : blocks)
+    for (const Thread& t : b.threads) all = all && (t.state == State::at_cluster || t.state == State::done), any = any || t.state == State::at_cluster;
+  if (!all || !any) return false;
+  for (Block& b : blocks)
+    for (Thread& t : b.threads)
+      if (t.state == State::at_cluster) t.state = State::ready;
+  return true;
+}
+
+inline void run_cluster(std::vector<Block>& blocks) {
+  const bool reversed = std::getenv("STEMMA_EMULATE_REVERSED") != nullptr;
+  const int count = int(blocks.size());
+  for (Block& b : blocks) start(b);
   for (;;) {
-    bool ran = false;
+    bool moved = false, over = true;
     for (int i = 0; i < count; ++i) {
-      Thread& t = b.threads[reversed ? count - 1 - i : i];
-      if (t.state != State::ready) continue;
-      b.current = &t;
-      swapcontext(&b.scheduler, &t.context);
-      ran = true;
+      turn() = reversed ? count - 1 - i : i;
+      Block& b = block();
+      moved = run_ready(b, reversed) || moved;
+      moved = open_barriers(b) || moved;
+      over = over && std::all_of(b.threads.begin(), b.threads.end(), [](const Thread& t) { return t.state == State::done; });
     }
-    if (std::all_of(b.threads.begin(), b.threads.end(), [](const Thread& t) { return t.state == State::done; })) return;
-    if (!open_barriers(b) && !ran) {
-      std::fprintf(stderr, "emulation: some threads of block %u wait at a barrier that others do not reach\n", b.index.x);
+    if (over) return;
+    if (!open_cluster_barrier(blocks) && !moved) {
+      std::fprintf(stderr, "emulation: some threads of block %u wait at a barrier that others do not reach\n", blocks[0].index.x);
       std::abort();
     }
   }
 }
 
-inline int launch(dim3 grid, dim3 size, const std::function<void()>& body) {
-  Block& b = block();
+inline int launch(dim3 grid, dim3 size, int in_cluster, int shared_bytes, const std::function<void()>& body) {
+  std::vector<Block>& blocks = cluster();
+  blocks.resize(in_cluster);
   const unsigned count = size.x * size.y * size.z;
-  b.threads.resize(count);
-  for (auto& slots : b.slots) slots.assign(count, 0);
-  b.grid = grid, b.size = size, b.body = &body;
-  for (unsigned i = 0; i < count; ++i) b.threads[i].linear = int(i), b.threads[i].index = dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y));
+  for (int rank = 0; rank < in_cluster; ++rank) {
+    Block& b = blocks[rank];
+    b.threads.resize(count);
+    for (auto& slots : b.slots) slots.assign(count, 0);
+    b.dynamic.resize((shared_bytes + 15) / 16);
+    b.grid = grid, b.size = size, b.body = &body, b.rank = rank;
+    for (unsigned i = 0; i < count; ++i) b.threads[i].linear = int(i), b.threads[i].index = dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y));
+  }
   for (unsigned y = 0; y < grid.y; ++y)
-    for (unsigned x = 0; x < grid.x; ++x) b.index = dim3(x, y, 0), run_block(b);
+    for (unsigned x = 0; x < grid.x; x += in_cluster) {
+      for (Block& b : blocks) b.index = dim3(x + b.rank, y, 0);
+      run_cluster(blocks);
+    }
   return 0;
 }
 
@@ -171,12 +217,12 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
 }
 // Arrive with a vote, read it once all have, and clear it once all have read.
 inline int __syncthreads_or(int value) {
-  static int any;
-  any |= value;
+  emulate::Block& b = emulate::block();
+  b.voted |= value;
   __syncthreads();
-  const int result = any;
+  const int result = b.voted;
   __syncthreads();
-  any = 0;
+  b.voted = 0;
   __syncthreads();
   return result;
 }

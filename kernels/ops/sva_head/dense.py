@@ -52,13 +52,13 @@ def compaction(inputs: Inputs, gradient: HeadGradient) -> Outputs:
     chunk = max(16, _CHUNK_ELEMENTS // max(1, len(all_ids)))
     for start, part in zip(range(0, len(live.ids), chunk), _chunks(live, chunk)):
         used, local = torch.unique(inverse[start : start + chunk], return_inverse=True)
-        table, x = _widened(part.head[all_ids[used]]), _widened(part.hidden)
-        loss, g, lse = _loss_and_gradient(_product(x, table.t()).gather(1, local), part)
+        table, x = widened(part.head[all_ids[used]]), widened(part.hidden)
+        loss, g, lse = _loss_and_gradient(product(x, table.t()).gather(1, local), part)
         scattered = torch.zeros(len(local), len(used), dtype=x.dtype, device=x.device).scatter_(1, local, g.to(x.dtype))
-        given = torch.zeros_like(lse) if part.sampled is None else (_widened(part.head[part.sampled.long()]) * x).sum(-1, dtype=torch.float32)
-        parts.append((loss, _product(scattered, table).to(live.hidden.dtype), g, lse, given))
+        given = torch.zeros_like(lse) if part.sampled is None else (widened(part.head[part.sampled.long()]) * x).sum(-1, dtype=torch.float32)
+        parts.append((loss, product(scattered, table).to(live.hidden.dtype), g, lse, given))
         if rows is not None:
-            rows.index_add_(0, used, _product(scattered.t(), x))
+            rows.index_add_(0, used, product(scattered.t(), x))
     columns = _concatenated(parts, live)
     _refuse(inputs, live, columns[0])
     if gradient.into is not None and rows is not None:
@@ -66,11 +66,11 @@ def compaction(inputs: Inputs, gradient: HeadGradient) -> Outputs:
     return _outputs(inputs, columns, (all_ids.long(), rows) if gradient.rows and gradient.into is None else None)
 
 
-def _widened(tensor: torch.Tensor) -> torch.Tensor:
+def widened(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.device.type == "cpu" else tensor
 
 
-def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """float32 out of float32 or bfloat16 factors, sums in float32."""
     return a @ b if a.dtype == torch.float32 else torch.mm(a, b, out_dtype=torch.float32)
 

@@ -1,14 +1,19 @@
-// Loss and dX. A block of 8 warps computes a position, in one of two designs:
+// Loss and dX. A block of 8 warps computes a position, in one of two designs (a third, in which several blocks do: cluster.cuh):
 //   two_pass  a warp a row for the k logits, then the block's threads over columns for dX: the rows are read twice, the second time from L2.
 //   online    rows are read once. With e_u = exp(z_u − m) for a running maximum m and d_u = z_u − ζ_u,
 //                 A = Σ e_u W_u,   B = Σ e_u (d_u − c) W_u,   dX = w/τ · (B − (d̄ − c) A) / Σ e_u,   d̄ = Σ p̄_u d_u,
 //             so two running sums a column are enough; c is the first d that a group of warps meets and keeps B small.
+// two_pass also takes logits that are known already (hot.py).
 #pragma once
-#include "position.cuh"
+#include "cluster.cuh"
 
 namespace {
 
 constexpr int kRowsInFlight = 2;  // of a group of warps, online
+
+__device__ __forceinline__ bool is_known(const Problem& p, int t, int u) {
+  return p.known != nullptr && u < p.k && finite(__ldg(p.known + int64_t(t) * p.k + u));
+}
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) two_pass(Problem p) {
@@ -22,6 +27,10 @@ __global__ void __launch_bounds__(kThreads) two_pass(Problem p) {
   if (!load_position(p, t, inverse, at)) return report(p, t);  // its barriers cover x
 
   for (int u = warp; u < p.k + (p.sampled != nullptr); u += kWarps) {
+    if (is_known(p, t, u)) {
+      if (lane == 0) at.logits[u] = p.known[int64_t(t) * p.k + u];
+      continue;
+    }
     const uint4* row = row_of<T>(p.head, at.ids[u], p.size);
     float sum = 0;
 #pragma unroll 8
@@ -37,12 +46,14 @@ __global__ void __launch_bounds__(kThreads) two_pass(Problem p) {
     float sum[kVector<T>] = {};
 #pragma unroll 8
     for (int u = 0; u < p.k; ++u) {
+      if (is_known(p, t, u)) continue;
       float row[kVector<T>];
       widen(__ldg(row_of<T>(p.head, at.ids[u], p.size) + v), row);
 #pragma unroll
       for (int i = 0; i < kVector<T>; ++i) sum[i] += at.gradient[u] * row[i];
     }
-    static_cast<uint4*>(p.grad_hidden)[int64_t(t) * vectors + v] = narrow(sum);
+    if (p.known != nullptr) put<kVector<T>>(static_cast<float*>(p.grad_hidden) + int64_t(t) * p.size, v, sum);
+    else static_cast<uint4*>(p.grad_hidden)[int64_t(t) * vectors + v] = narrow(sum);
   }
 }
 
@@ -153,6 +164,7 @@ int forward(const Problem& p, cudaStream_t stream) {
     auto kernel = two_pass<T>;
     return STEMMA_LAUNCH(kernel, dim3(p.positions), dim3(kThreads), stream, p);
   }
+  if (p.design == 2) return launch_cluster_of<T>(p, stream);
   if (p.size <= 256) return launch_online<T, 8, 1>(p, stream);
   if (p.size <= 512) return launch_online<T, 16, 1>(p, stream);
   if (p.size <= 1024) return launch_online<T, 32, 1>(p, stream);

@@ -1,13 +1,17 @@
 """The CUDA implementations (kernel.cu, *.cuh), and the same source compiled for the host (emulate/). Called through ctypes."""
 import ctypes
+from collections.abc import Callable
 
 import torch
 
-from ..build import cuda_library, emulated_library
-from .interface import HeadGradient, Inputs, Outputs, explain
+from ..build import cuda_library
+from .interface import HeadGradient, Implementation, Inputs, Outputs, explain
 from .problem import Tensors, given_and_results, pointer, pointers
 
-_DESIGNS = {"two-pass": 0, "online": 1}
+# Design of forward.cuh, and how many blocks share a position.
+_DESIGNS = {"two-pass": (0, 1), "online": (1, 1), "cluster-2": (2, 2), "cluster-4": (2, 4), "cluster-8": (2, 8)}
+KERNEL_DESIGNS = tuple(_DESIGNS)
+_DOES_NOT_FIT = -1
 # Sorted pairs that one thread column of the head's gradient adds up; runs that cross its ends are joined by a second kernel.
 _PAIRS_PER_CHUNK = 512
 _BARRED = torch.iinfo(torch.int32).max
@@ -16,7 +20,9 @@ _BARRED = torch.iinfo(torch.int32).max
 class _Problem(Tensors):
     """struct Problem of position.cuh."""
 
-    _fields_ = [("first_bad", ctypes.c_void_p)] + [(name, ctypes.c_int32) for name in ("positions", "size", "vocabulary", "k", "bfloat16", "design")]
+    _fields_ = [("known", ctypes.c_void_p), ("first_bad", ctypes.c_void_p)] + [
+        (name, ctypes.c_int32) for name in ("positions", "size", "vocabulary", "k", "bfloat16", "design", "blocks")
+    ]
 
 
 class _Segments(ctypes.Structure):
@@ -27,36 +33,29 @@ class _Segments(ctypes.Structure):
     ]
 
 
-def two_pass(inputs: Inputs, gradient: HeadGradient) -> Outputs:
-    """A block a position; its k rows are read twice, the second time from L2."""
-    return _run(cuda_library(), "two-pass", inputs, gradient)
+def kernel(design: str, library: Callable[[], ctypes.CDLL] = cuda_library) -> Implementation:
+    """An implementation by one design of forward.cuh; `library` is the one for a GPU, or the emulation."""
+    return lambda inputs, gradient: run(library(), design, inputs, gradient)
 
 
-def online(inputs: Inputs, gradient: HeadGradient) -> Outputs:
-    """A block a position; its k rows are read once and folded into running sums, as attention does."""
-    return _run(cuda_library(), "online", inputs, gradient)
-
-
-def emulated_two_pass(inputs: Inputs, gradient: HeadGradient) -> Outputs:
-    return _run(emulated_library(), "two-pass", inputs, gradient)
-
-
-def emulated_online(inputs: Inputs, gradient: HeadGradient) -> Outputs:
-    return _run(emulated_library(), "online", inputs, gradient)
-
-
-def _run(library, design: str, inputs: Inputs, gradient: HeadGradient) -> Outputs:
+def run(library: ctypes.CDLL, design: str, inputs: Inputs, gradient: HeadGradient, known: torch.Tensor | None = None) -> Outputs:
+    """known: float32 [T, k], logits computed elsewhere, NaN for none. Those pairs have no part in dX, then float32, and in dW; their gradients of logits are there."""
     positions, size = inputs.hidden.shape
     k, device = inputs.ids.shape[1], inputs.hidden.device
     if size % 64 or size > 8192:
         raise ValueError(f"sva_head: the CUDA kernels take a hidden size divisible by 64 up to 8192, not {size}")
     given, results = given_and_results(inputs)
+    if known is not None:
+        results["grad_hidden"] = torch.zeros(positions, size, device=device)
     first_bad = torch.full((1,), positions, dtype=torch.int32, device=device)
     bfloat16 = inputs.hidden.dtype == torch.bfloat16
-    problem = _Problem(*pointers(given, results), pointer(first_bad), positions, size, inputs.head.shape[0], k, bfloat16, _DESIGNS[design])
-    _launched(library.sva_head_forward(ctypes.byref(problem), _stream(device)))
+    problem = _Problem(*pointers(given, results), pointer(known), pointer(first_bad), positions, size, inputs.head.shape[0], k, bfloat16, *_DESIGNS[design])
+    code = library.sva_head_forward(ctypes.byref(problem), _stream(device))
+    if code == _DOES_NOT_FIT:
+        raise ValueError(f"sva_head: k = {k} rows of H = {size} do not fit in the shared memory of the blocks of {design}")
+    _launched(code)
     # The sort needs the ids only: it runs while the host waits for the verdict.
-    ordered = _sorted_pairs(inputs) if gradient.rows or gradient.into is not None else None
+    ordered = _sorted_pairs(inputs, known) if gradient.rows or gradient.into is not None else None
     bad = int(first_bad)
     if bad < positions:
         raise explain(inputs, bad)
@@ -64,9 +63,10 @@ def _run(library, design: str, inputs: Inputs, gradient: HeadGradient) -> Output
     return Outputs(**results, head_ids=ids, head_rows=rows)
 
 
-def _sorted_pairs(inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids ascending, those of positions without weight last as _BARRED, and the pair (position·k + slot) of each: a stable sort, so one order."""
-    keys = inputs.ids.masked_fill(inputs.weight[:, None] == 0, _BARRED)
+def _sorted_pairs(inputs: Inputs, known: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids ascending, those of positions without weight and of known logits last as _BARRED, and the pair (position·k + slot) of each: a stable sort, so one order."""
+    left_out = inputs.weight[:, None] == 0
+    keys = inputs.ids.masked_fill(left_out if known is None else left_out | torch.isfinite(known), _BARRED)
     return keys.view(-1).sort(stable=True)
 
 

@@ -6,13 +6,16 @@ instead of returning it, so that nothing of the size [V, H] is made.
 """
 import torch
 
-from . import cpu, dense, gpu
+from ..build import emulated_library
+from . import cpu, dense
+from .gpu import KERNEL_DESIGNS, kernel
+from .hot import hot_rows
 from .interface import AS_ROWS, FROZEN, HeadGradient, Implementation, Inputs, Outputs, check_shapes
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "dense": dense.dense, "chunked": dense.chunked, "compaction": dense.compaction, "gather-cpu": cpu.gather,
-    "gather-two-pass": gpu.two_pass, "gather-online": gpu.online,
-    "emulated-two-pass": gpu.emulated_two_pass, "emulated-online": gpu.emulated_online,
+    **{f"gather-{design}": kernel(design) for design in KERNEL_DESIGNS}, "hot-rows": hot_rows(),
+    **{f"emulated-{design}": kernel(design, emulated_library) for design in KERNEL_DESIGNS}, "emulated-hot-rows": hot_rows(emulated_library, 3),
 }
 
 

@@ -5,15 +5,16 @@
 
 // Mirrored by gpu.py.
 struct Problem : Tensors {
+  const float* known;        // [T, k], optional: logits computed elsewhere, NaN for none. Their rows are not read, their part of dX is left out, and dX is float32
   int32_t* first_bad;        // [1], T before the launch
-  int32_t positions, size, vocabulary, k, bfloat16, design;
+  int32_t positions, size, vocabulary, k, bfloat16, design, blocks;
 };
 
 namespace {
 
 constexpr int kMaxK = 256;
 
-// What the block knows of its position. Shared.
+// What a block knows of its position. Shared.
 struct Position {
   int32_t ids[kMaxK + 1];     // the sampled token's after the k
   float teacher[kMaxK + 1];   // divided by the temperature
@@ -25,7 +26,7 @@ struct Softmax {
   float largest, sum, student_lse, teacher_lse, loss;
 };
 
-__device__ bool load_position(const Problem& p, int t, float inverse, Position& at) {
+__device__ __forceinline__ bool load_position(const Problem& p, int t, float inverse, Position& at) {
   const int thread = threadIdx.x;
   bool bad = !finite(p.weight[t]) || !(inverse > 0) || !finite(inverse);
   for (int u = thread; u < p.k; u += kThreads) {
@@ -45,7 +46,7 @@ __device__ bool load_position(const Problem& p, int t, float inverse, Position& 
 }
 
 // Every warp computes the same numbers from the shared logits, in one order, so none has to be told.
-__device__ Softmax softmax(const Problem& p, float inverse, const Position& at) {
+__device__ __forceinline__ Softmax softmax(const Problem& p, float inverse, const Position& at) {
   const int lane = threadIdx.x % kWarp;
   float largest = -INFINITY, teacher_largest = -INFINITY;
   for (int u = lane; u < p.k; u += kWarp) {
@@ -70,7 +71,7 @@ __device__ Softmax softmax(const Problem& p, float inverse, const Position& at) 
   return s;
 }
 
-__device__ float lse_at_temperature_one(const Problem& p, const Position& at) {
+__device__ __forceinline__ float lse_at_temperature_one(const Problem& p, const Position& at) {
   const int lane = threadIdx.x % kWarp;
   float largest = -INFINITY, sum = 0;
   for (int u = lane; u < p.k; u += kWarp) largest = fmaxf(largest, at.logits[u]);
@@ -79,8 +80,8 @@ __device__ float lse_at_temperature_one(const Problem& p, const Position& at) {
   return largest + logf(warp_sum(sum));
 }
 
-// Results a position, and g into shared memory. false, for the whole block, where a number is not finite.
-__device__ bool finish(const Problem& p, int t, float inverse, Position& at, Softmax& s) {
+// Results a position, unless another block of the cluster writes them, and g into shared memory. false, for the whole block, where a number is not finite.
+__device__ __forceinline__ bool finish(const Problem& p, int t, float inverse, Position& at, Softmax& s, bool writes = true) {
   const int thread = threadIdx.x;
   bool bad = false;
   for (int u = thread; u < p.k + (p.sampled != nullptr); u += kThreads) bad = bad || !finite(at.logits[u]);
@@ -88,7 +89,7 @@ __device__ bool finish(const Problem& p, int t, float inverse, Position& at, Sof
   bad = bad || !finite(s.loss);
   if (__syncthreads_or(bad)) return false;
   const float lse = lse_at_temperature_one(p, at);
-  if (thread == 0) {
+  if (thread == 0 && writes) {
     p.loss[t] = s.loss;
     p.support_lse[t] = lse;
     if (p.sampled != nullptr) p.sampled_logit[t] = at.logits[p.k];
@@ -96,7 +97,7 @@ __device__ bool finish(const Problem& p, int t, float inverse, Position& at, Sof
   for (int u = thread; u < p.k; u += kThreads) {
     const float log_p = at.logits[u] * inverse - s.student_lse;
     at.gradient[u] = p.weight[t] * inverse * expf(log_p) * (log_p - (at.teacher[u] - s.teacher_lse) - s.loss);
-    p.grad_logits[int64_t(t) * p.k + u] = at.gradient[u];
+    if (writes) p.grad_logits[int64_t(t) * p.k + u] = at.gradient[u];
   }
   __syncthreads();
   return true;

@@ -22,4 +22,12 @@ __device__ __forceinline__ float dot(const uint4& a, const uint4& b) {
   return sum;
 }
 
+// Vector v of a float32 row = sum.
+template <int N>
+__device__ __forceinline__ void put(float* row, int v, const float (&sum)[N]) {
+  float4* to = reinterpret_cast<float4*>(row + v * N);
+#pragma unroll
+  for (int i = 0; i < N / 4; ++i) to[i] = float4{sum[4 * i], sum[4 * i + 1], sum[4 * i + 2], sum[4 * i + 3]};
+}
+
 }  // namespace

@@ -30,13 +30,6 @@ __device__ __forceinline__ void add_to_row(float* matrix, int row, int size, int
   }
 }
 
-template <int N>
-__device__ __forceinline__ void put_edge(const Segments& s, int slot, int v, const float (&sum)[N]) {
-  float4* to = reinterpret_cast<float4*>(s.edges + int64_t(slot) * s.size + v * N);
-#pragma unroll
-  for (int i = 0; i < N / 4; ++i) to[i] = float4{sum[4 * i], sum[4 * i + 1], sum[4 * i + 2], sum[4 * i + 3]};
-}
-
 // A thread adds one vector of columns over a chunk of sorted pairs. Runs inside the chunk go to their row; those that cross its ends go to its edges.
 template <typename T>
 __global__ void sum_chunks(Segments s) {
@@ -64,7 +57,7 @@ __global__ void sum_chunks(Segments s) {
     for (int j = 0; j < kPairsInFlight; ++j) {
       if (i + j >= end || row == s.barred) break;
       if (next[j] != row) {
-        if (crosses_begin) put_edge(s, 2 * chunk, v, sum), head_row = row;
+        if (crosses_begin) put<N>(s.edges + int64_t(2 * chunk) * s.size, v, sum), head_row = row;
         else add_to_row(s.out, row, s.size, v, sum);
         crosses_begin = false;
         row = next[j];
@@ -80,8 +73,8 @@ __global__ void sum_chunks(Segments s) {
   }
   if (row != s.barred) {
     const bool crosses_end = end < s.count && s.rows[end] == row;
-    if (crosses_begin) put_edge(s, 2 * chunk, v, sum), head_row = row;
-    else if (crosses_end) put_edge(s, 2 * chunk + 1, v, sum), tail_row = row;
+    if (crosses_begin) put<N>(s.edges + int64_t(2 * chunk) * s.size, v, sum), head_row = row;
+    else if (crosses_end) put<N>(s.edges + int64_t(2 * chunk + 1) * s.size, v, sum), tail_row = row;
     else add_to_row(s.out, row, s.size, v, sum);
   }
   if (v == 0) s.edge_rows[2 * chunk] = head_row, s.edge_rows[2 * chunk + 1] = tail_row;
