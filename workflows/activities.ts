@@ -3,6 +3,7 @@
  * Every activity is idempotent: it reads the log first and does only what is not yet a fact.
  * Inputs and results are small JSON; trajectories, batches and weights travel as blob references in events.
  */
+import type { StageFigures } from '../core/projection/figures.js';
 import type { Asked } from './messages.js';
 
 export interface RunInput {
@@ -31,6 +32,16 @@ export interface StagePlan {
   readonly steps: number;
   /** Standing rollouts the stage keeps; 0, or absent in histories of earlier versions: shards are asked for one by one. */
   readonly slots?: number;
+  /** How far the log says it is; absent before its first step. */
+  readonly reached?: StageReached;
+}
+
+/** For people: what the pages of the Temporal UI show of a stage. */
+export interface StageReached {
+  /** Taken. */
+  readonly step: number;
+  readonly finished: boolean;
+  readonly figures: StageFigures;
 }
 
 export interface RunPlan {
@@ -40,6 +51,15 @@ export interface RunPlan {
   readonly stages: readonly StagePlan[];
   readonly paused: boolean;
   readonly stopped: boolean;
+  /** So far; absent in histories of earlier versions. */
+  readonly amendments?: readonly AmendedSetting[];
+}
+
+export interface AmendedSetting {
+  readonly stage: string;
+  readonly path: string;
+  readonly value: unknown;
+  readonly fromStep: number;
 }
 
 /** A shard of requested episodes for one rollout activity. */
@@ -66,10 +86,14 @@ export interface ShardResult {
 }
 
 /** What the stage needs next. */
-export type StageNeeds =
+export type StageNeeds = (
   | { readonly kind: 'rollouts'; readonly step: number; readonly shards: readonly Shard[] }
   | { readonly kind: 'advance'; readonly step: number }
-  | { readonly kind: 'done'; readonly step: number };
+  | { readonly kind: 'done'; readonly step: number }
+) & {
+  /** Of the newest step that this advance took; absent where it took none, and in histories of earlier versions. */
+  readonly figures?: StageFigures;
+};
 
 export interface StageRef {
   readonly run: string;

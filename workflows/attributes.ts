@@ -1,5 +1,5 @@
 /** Search attributes: what the Temporal UI can filter runs and stages by. All are Keywords; startTemporal registers them. */
-import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
+import { SearchAttributeType, defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { upsertSearchAttributes } from '@temporalio/workflow';
 import type { RunStatus } from './messages.js';
 
@@ -19,7 +19,12 @@ export interface Attributes {
 
 /** Those named; the others keep their value. */
 export function describeInSearch(attributes: Attributes): void {
-  const pairs = (['recipe', 'stage', 'domain', 'status'] as const)
-    .flatMap((name) => (attributes[name] === undefined ? [] : [{ key: KEYS[name], value: attributes[name] }]));
+  const pairs = attributePairs(attributes);
   if (pairs.length > 0) upsertSearchAttributes(pairs);
+}
+
+/** As whoever starts a workflow gives them. */
+export function attributePairs(attributes: Attributes): SearchAttributePair[] {
+  return (['recipe', 'stage', 'domain', 'status'] as const)
+    .flatMap((name) => (attributes[name] === undefined ? [] : [{ key: KEYS[name], value: attributes[name] }]));
 }

@@ -3,6 +3,7 @@
  * the CLI and the gateway. An update's id is the key of the fact it appends: the same update sent twice is one fact.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { StageFigures } from '../core/projection/figures.js';
 import type { StageNeeds } from './activities.js';
 
 /**
@@ -40,6 +41,15 @@ export interface Control {
 }
 export const control = defineSignal<[Control]>('control');
 
+/** What a stage tells its run after an advance that did not end it. */
+export interface Stepped {
+  readonly stage: string;
+  /** Taken. */
+  readonly step: number;
+  readonly figures: StageFigures;
+}
+export const stepped = defineSignal<[Stepped]>('stepped');
+
 export type RunStatus = 'opening' | 'running' | 'evaluating' | 'paused' | 'stopping' | 'finished' | 'stopped' | 'failed';
 
 export interface RunProgress {
@@ -67,3 +77,7 @@ export interface StageProgress extends Control {
 }
 
 export const progress = defineQuery<RunProgress | StageProgress>('progress');
+/** By stage, one line. */
+export const stages = defineQuery<{ readonly [stage: string]: string }>('stages');
+/** By update, what to type. */
+export const help = defineQuery<{ readonly [update: string]: string }>('help');

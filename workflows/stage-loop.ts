@@ -4,8 +4,10 @@
  */
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { condition, continueAsNew, log, setCurrentDetails, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import type { StageFigures } from '../core/projection/figures.js';
 import type { Shard, ShardResult, StageNeeds, StageRef } from './activities.js';
-import { control, progress, type Control, type StageProgress } from './messages.js';
+import { stagePage } from './details.js';
+import { control, progress, type Control, type RunStatus, type StageProgress, type Stepped } from './messages.js';
 import { rollout } from './proxies.js';
 import { standingRollouts, type StandingRollouts } from './standing-rollouts.js';
 
@@ -17,7 +19,7 @@ export interface StageInput extends StageRef {
   /** As the run knew it when it started the stage; later changes come by signal. */
   readonly paused: boolean;
   /** Set by continue-as-new. */
-  readonly continued?: { readonly step: number; readonly barren: number };
+  readonly continued?: { readonly step: number; readonly barren: number; readonly figures?: StageFigures };
   /** Continue as new after this many advances; for tests. */
   readonly advancesPerHistory?: number;
 }
@@ -26,10 +28,22 @@ export interface StageOutcome {
   /** False: stopped on request before it was done. */
   readonly finished: boolean;
   readonly step: number;
+  /** Absent in histories of earlier versions. */
+  readonly figures?: StageFigures;
+}
+
+/** What others learn of a stage, each at no trip of its own: nobody waits for it. */
+export interface Telling {
+  /** Search. */
+  status(status: RunStatus): void;
+  /** The run's page. An advance takes steps for half a minute, so this is rare. */
+  steps(stepped: Stepped): void;
 }
 
 export interface StageLoop {
-  readonly advance: (ref: StageRef, standing?: boolean) => Promise<StageNeeds>;
+  /** Called as the summary says in the Temporal UI. */
+  readonly advance: (summary: string) => (ref: StageRef, standing?: boolean) => Promise<StageNeeds>;
+  readonly tell: Telling;
   /** A stop lets the step it is in come to its end. */
   readonly finishesStep: boolean;
 }
@@ -45,6 +59,7 @@ interface LoopState extends Control {
   /** The step it was in when the stop came. */
   stopStep: number;
   step: number;
+  figures: StageFigures;
   needs: StageNeeds | undefined;
   advances: number;
   barren: number;
@@ -56,10 +71,10 @@ interface LoopState extends Control {
 export async function driveStage(input: StageInput, loop: StageLoop): Promise<StageOutcome> {
   const ref: StageRef = { run: input.run, stage: input.stage };
   const state: LoopState = {
-    paused: input.paused, stopRequested: false, stopStep: -1, step: input.continued?.step ?? 0, needs: undefined,
+    paused: input.paused, stopRequested: false, stopStep: -1, step: input.continued?.step ?? 0, figures: input.continued?.figures ?? {}, needs: undefined,
     advances: 0, barren: input.continued?.barren ?? 0, seen: '', finished: 0,
   };
-  listen(input, state);
+  listen(input, state, loop);
   const standing = standingRollouts(ref, input.slots ?? 0);
   try {
     return await untilDone(input, loop, { ref, state, standing });
@@ -77,40 +92,48 @@ interface Driving {
 async function untilDone(input: StageInput, loop: StageLoop, { ref, state, standing }: Driving): Promise<StageOutcome> {
   for (;;) {
     if (state.paused) await standing.end();
-    if (!(await mayGoOn(state, loop))) return { finished: false, step: state.step };
+    if (!(await mayGoOn(state, loop))) return outcome(state, false);
     if (historyIsLong(input, state)) {
       await standing.end();
-      await continueAsNew({ ...input, paused: state.paused, continued: { step: state.step, barren: state.barren } });
+      await continueAsNew({ ...input, paused: state.paused, continued: { step: state.step, barren: state.barren, figures: state.figures } });
     }
     standing.begin();
-    const needs = standing.any ? await Promise.race([loop.advance(ref, true), standing.failed()]) : await loop.advance(ref);
+    const advance = loop.advance(`${ref.stage}: on from step ${state.step} of ${input.steps}`);
+    const needs = standing.any ? await Promise.race([advance(ref, true), standing.failed()]) : await advance(ref);
     observe(state, needs);
-    if (needs.kind === 'done') return { finished: true, step: needs.step };
+    showStage(input, state);
+    if (needs.kind === 'done') return outcome(state, true);
+    if (needs.figures) loop.tell.steps({ stage: ref.stage, step: state.step, figures: state.figures });
     await backOff(state);
     if (needs.kind !== 'rollouts') continue;
-    if (!(await mayGoOn(state, loop))) return { finished: false, step: state.step };
+    if (!(await mayGoOn(state, loop))) return outcome(state, false);
     noteFinished(state, await rollOut(needs.shards));
   }
 }
 
-function listen(input: StageInput, state: LoopState): void {
+function outcome({ step, figures }: LoopState, finished: boolean): StageOutcome {
+  return { finished, step, figures };
+}
+
+function listen(input: StageInput, state: LoopState, loop: StageLoop): void {
   setHandler(control, ({ paused, stopRequested }) => {
     if (stopRequested && !state.stopRequested) state.stopStep = state.step;
     state.paused = paused;
     state.stopRequested = stopRequested;
-    details(input, state);
+    loop.tell.status(stopRequested ? 'stopping' : paused ? 'paused' : 'running');
+    showStage(input, state);
   });
   setHandler(progress, (): StageProgress => ({
     run: input.run, stage: input.stage, step: state.step, steps: input.steps,
     paused: state.paused, stopRequested: state.stopRequested, ...(state.needs ? { needs: state.needs } : {}),
-  }));
-  details(input, state);
+  }), { description: 'Where the stage is.' });
+  showStage(input, state);
 }
 
-/** In the Temporal UI, while it waits. The step is in the query: details are set seldom. */
-function details(input: StageInput, { paused, stopRequested }: LoopState): void {
+/** Its page in the Temporal UI. */
+function showStage({ run, stage, steps }: StageInput, { paused, stopRequested, step, figures }: LoopState): void {
   const doing = stopRequested ? 'stopping after the step it is in' : paused ? 'paused' : 'running';
-  setCurrentDetails(`Stage **${input.stage}** of run \`${input.run}\`, ${input.steps} steps: ${doing}.`);
+  setCurrentDetails(stagePage({ run, id: stage, doing, step, steps, figures }));
 }
 
 /** Waits while paused. False: stop here. */
@@ -129,11 +152,13 @@ function historyIsLong(input: StageInput, state: LoopState): boolean {
 
 /** The same needs again are no progress: a bounded number, each later than the one before. */
 function observe(state: LoopState, needs: StageNeeds): void {
-  const seen = JSON.stringify(needs);
+  const { figures: _figures, ...what } = needs;
+  const seen = JSON.stringify(what);
   state.barren = seen === state.seen ? state.barren + 1 : 0;
   if (seen !== state.seen) state.finished = 0;
   state.seen = seen;
   state.needs = needs;
+  state.figures = { ...state.figures, ...needs.figures };
   state.step = needs.step;
   state.advances += 1;
 }
@@ -156,7 +181,7 @@ async function backOff({ barren, needs }: LoopState): Promise<void> {
 
 /** All shards at once, and all settled before it returns: what is left open the next advance plans again. */
 async function rollOut(shards: readonly Shard[]): Promise<ShardResult[]> {
-  const settled = await Promise.allSettled(shards.map((shard) => rollout.rolloutShard(shard)));
+  const settled = await Promise.allSettled(shards.map((shard) => rollout(`${shard.stage} step ${shard.step}: episodes ${shard.from + 1} to ${shard.to}`).rolloutShard(shard)));
   return settled.map((outcome) => {
     if (outcome.status === 'fulfilled') return outcome.value;
     if (retriesExhausted(outcome.reason)) return { finished: 0, weightsMissing: false };

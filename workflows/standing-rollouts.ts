@@ -40,7 +40,7 @@ export function standingRollouts(ref: StageRef, slots: number): StandingRollouts
 
 async function stand(slot: Standing): Promise<void> {
   for (;;) {
-    const { over } = await standing.standRollouts(slot);
+    const { over } = await standing(`${slot.stage}: rollouts, slot ${slot.slot + 1} of ${slot.slots}`).standRollouts(slot);
     if (over) return;
   }
 }

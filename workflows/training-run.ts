@@ -3,17 +3,19 @@
  * The workflow id is the run id. Startable from the Temporal UI: task queue `stemma-worker`, type `trainingRun`, input {"recipe":"tiny"}.
  */
 import { ApplicationFailure } from '@temporalio/common';
-import {
-  CancellationScope, ContinueAsNew, allHandlersFinished, condition, continueAsNew, isCancellation, setCurrentDetails, startChild, workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, ContinueAsNew, allHandlersFinished, condition, continueAsNew, isCancellation, startChild, workflowInfo, type ChildWorkflowOptions } from '@temporalio/workflow';
 import type { FailureCause, RunInput, RunPlan, StagePlan } from './activities.js';
-import { describeInSearch } from './attributes.js';
+import { attributePairs, describeInSearch } from './attributes.js';
+import { rowsOf, type RowState } from './details.js';
 import { rootCause } from './failure.js';
 import { learner, run as activities } from './proxies.js';
-import { listenToPeople, tellChild, type RunState } from './run-control.js';
+import { listenToPeople, noteStep, showRun, tellChild, type RunState } from './run-control.js';
 import type { StageInput, StageOutcome } from './stage-loop.js';
 import { STAGE_WORKFLOWS, evaluate } from './stages.js';
 import type { RunStatus } from './messages.js';
+
+/** What StemmaDomain of a run says while its stage is of no single domain: an attribute once set stays. */
+const ALL_DOMAINS = 'all';
 
 export interface RunOutcome {
   readonly run: string;
@@ -25,8 +27,12 @@ export interface RunOutcome {
 /** `nextStage` is set by continue-as-new only. */
 export async function trainingRun(input: RunInput, nextStage = 0): Promise<RunOutcome> {
   const run = workflowInfo().workflowId;
-  const state: RunState = { run, plan: undefined, status: 'opening', paused: false, stopRequested: false, stageIndex: nextStage, child: undefined, told: undefined };
+  const state: RunState = {
+    run, plan: undefined, status: 'opening', paused: false, stopRequested: false, stageIndex: nextStage, child: undefined, told: undefined,
+    rows: [], amendments: [], reason: '', weightsHash: '',
+  };
   listenToPeople(state);
+  showRun(state);
   try {
     assertInput(input);
     await open(state, input);
@@ -45,12 +51,14 @@ function assertInput(input: RunInput | undefined): void {
 
 async function open(state: RunState, input: RunInput): Promise<void> {
   const { recipe, seed, fork, asked } = input;
-  const plan = await learner.openRun(state.run, {
+  const plan = await learner(`open run ${state.run}: recipe ${recipe}`).openRun(state.run, {
     recipe, ...(seed === undefined ? {} : { seed }), ...(fork === undefined ? {} : { fork }), ...(asked === undefined ? {} : { asked }),
   });
   state.paused = plan.paused;
   state.stopRequested = plan.stopped;
   state.plan = plan;
+  state.rows = rowsOf(plan.stages);
+  state.amendments = [...(plan.amendments ?? [])];
   describeInSearch({ recipe: plan.recipe });
   setStatus(state, plan.paused ? 'paused' : 'running');
 }
@@ -71,34 +79,59 @@ async function runStages(state: RunState, input: RunInput): Promise<boolean> {
   return true;
 }
 
-async function runChild(state: RunState, stage: StagePlan, purpose: 'train' | 'evaluate'): Promise<boolean> {
+type Purpose = 'train' | 'evaluate';
+
+async function runChild(state: RunState, stage: StagePlan, purpose: Purpose): Promise<boolean> {
   await condition(() => !state.paused || state.stopRequested);
   if (state.stopRequested) return false;
-  setStatus(state, purpose === 'train' ? 'running' : 'evaluating');
+  const doing = purpose === 'train' ? 'running' : 'evaluating';
+  setRow(state, stage.id, doing);
+  setStatus(state, doing);
   const id = `${state.run}/${stage.id}`;
-  const what = `${stage.kind}${stage.domain === undefined ? '' : ` (${stage.domain})`} stage ${stage.id}`;
-  const input: StageInput = { run: state.run, stage: stage.id, steps: stage.steps, domain: stage.domain, paused: state.paused, ...(purpose === 'train' && stage.slots !== undefined ? { slots: stage.slots } : {}) };
   state.told = { paused: state.paused, stopRequested: false };
   const child = await startChild(purpose === 'train' ? STAGE_WORKFLOWS[stage.kind] : evaluate, {
     workflowId: purpose === 'train' ? id : `${id}/evaluate`,
-    args: [input],
+    args: [stageInput(state, stage, purpose)],
     workflowTaskTimeout: '5 seconds',
-    staticSummary: purpose === 'train' ? what : `evaluate ${what}`,
+    ...describeChild(state, stage, purpose),
   });
   state.child = child;
   await tellChild(state);
   const outcome: StageOutcome = await child.result().finally(() => { state.child = undefined; });
+  if (outcome.finished && (purpose === 'evaluate' || !stage.evaluate)) setRow(state, stage.id, 'finished');
+  noteStep(state, stage.id, { step: purpose === 'evaluate' ? stage.steps : outcome.step, figures: outcome.figures ?? {} });
   return outcome.finished;
 }
 
+function stageInput({ run, paused }: RunState, stage: StagePlan, purpose: Purpose): StageInput {
+  return { run, stage: stage.id, steps: stage.steps, domain: stage.domain, paused, ...(purpose === 'train' && stage.slots !== undefined ? { slots: stage.slots } : {}) };
+}
+
+/** For the Temporal UI; no part of what replay compares. */
+function describeChild({ run, plan, status }: RunState, { id, kind, domain }: StagePlan, purpose: Purpose): Pick<ChildWorkflowOptions, 'staticSummary' | 'staticDetails' | 'typedSearchAttributes'> {
+  const what = `stage ${id} (${kind}${domain === undefined ? '' : `, ${domain}`})`;
+  return {
+    staticSummary: purpose === 'train' ? what : `evaluate ${what}`,
+    staticDetails: `This is ${what} of run \`${run}\`, recipe ${plan?.recipe}. Steered through its run: send updates to workflow \`${run}\`.`,
+    typedSearchAttributes: attributePairs({ recipe: plan?.recipe, stage: id, domain, status }),
+  };
+}
+
+function setRow(state: RunState, stage: string, now: RowState): void {
+  const row = state.rows.find(({ id }) => id === stage);
+  if (row) row.state = now;
+}
+
 async function finish(state: RunState): Promise<RunOutcome> {
-  const { weightsHash } = await activities.finishRun(state.run);
+  const { weightsHash } = await activities(`finish run ${state.run}`).finishRun(state.run);
+  state.weightsHash = weightsHash;
   setStatus(state, 'finished');
   return { run: state.run, status: 'finished', weightsHash };
 }
 
 async function stopped(state: RunState, reason: string): Promise<RunOutcome> {
-  if (state.plan) await activities.stopRun(state.run, reason);
+  state.reason = reason;
+  if (state.plan) await activities(`stop run ${state.run}: ${reason}`).stopRun(state.run, reason);
   setStatus(state, 'stopped');
   return { run: state.run, status: 'stopped', weightsHash: '' };
 }
@@ -117,14 +150,14 @@ async function ended(state: RunState, error: unknown): Promise<never> {
 }
 
 async function failed(state: RunState, message: string, cause: FailureCause): Promise<void> {
+  state.reason = message;
   setStatus(state, 'failed');
-  if (state.plan) await activities.failRun(state.run, message, cause);
+  if (state.plan) await activities(`record why run ${state.run} failed`).failRun(state.run, message, cause);
 }
 
 function setStatus(state: RunState, status: RunStatus): void {
   state.status = status;
   const stage = state.plan?.stages[state.stageIndex];
-  describeInSearch({ status, ...(stage ? { stage: stage.id } : {}) });
-  const where = stage ? `, stage **${stage.id}** (${state.stageIndex + 1} of ${state.plan?.stages.length})` : '';
-  setCurrentDetails(`Run \`${state.run}\`: **${status}**${where}.`);
+  describeInSearch({ status, ...(stage ? { stage: stage.id, domain: stage.domain ?? ALL_DOMAINS } : {}) });
+  showRun(state);
 }

@@ -50,12 +50,12 @@ export interface ComposeOptions {
 export async function composeServices(options: ComposeOptions): Promise<Services> {
   const { config } = options;
   const logs = await openLogs(config, options.logger);
-  const base = await openServiceBase({ ...options, logs, service: 'all-in-one' });
+  const base = await openServiceBase({ ...options, logs, service: 'all-in-one', tls: null });
   const sidecar = await startOwnSidecar(config, join(config.home, 'sidecar.log'));
   const sidecarWatch = registerSidecarMetrics(options.registry, sidecar.address);
-  const scoring = await openTeacherScoring(base, sidecar.address, { host: '127.0.0.1', port: 0 });
-  const training = openTraining(base, { sidecarAddress: sidecar.address, scoringAddress: scoring.address, samplers: 'beside-trainer' });
-  const rollout = openRollout(base, sidecar.address);
+  const scoring = await openTeacherScoring(base, sidecar, { host: '127.0.0.1', port: config.ports.scoring });
+  const training = openTraining(base, { sidecar, scoring, samplers: 'beside-trainer' });
+  const rollout = openRollout(base, sidecar);
   const { deps } = training;
   return {
     checks: [logCheck(logs), { name: 'sidecar', ask: sidecarWatch.answers }],

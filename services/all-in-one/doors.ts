@@ -9,7 +9,10 @@ import { gatewayClient } from '../gateway/client.js';
 import type { Config, LogSetting } from '../runtime/config.js';
 import { readToken } from '../runtime/access/local-key.js';
 import { findDoor } from '../runtime/door-file.js';
+import { PLAIN_CHANNEL } from '../runtime/grpc.js';
 import { startOwnSidecar } from '../runtime/service-base.js';
+import { channelTo } from '../runtime/tls/credentials.js';
+import { openTls, type Tls } from '../runtime/tls/tls.js';
 import { openBlobs, openSweep } from '../runtime/open-blobs.js';
 import { openLogs, type OpenLogs } from '../runtime/open-logs.js';
 import { openCluster } from '../cluster/cluster.js';
@@ -49,16 +52,34 @@ async function openCollection(config: Config): Promise<Collection> {
 }
 
 async function connect(config: Config): Promise<Controls> {
-  if (config.addresses.gateway !== '') return gatewayClient(config.addresses.gateway, readToken(config));
+  const token = (): string => readToken(config);
+  const { gateway } = config.addresses;
+  if (gateway !== '') return closing(config, (tls) => gatewayClient(gateway, token, tls ? channelTo(tls, gateway) : PLAIN_CHANNEL));
   const door = await findDoor(config.home);
-  if (door) return gatewayClient(door.gateway, readToken(config));
+  if (door?.tls === true && config.tls.caFile === '') {
+    throw new StemmaError('gateway', 'INVALID', `the platform of ${config.home} is spoken to over TLS`, 'Set STEMMA_TLS_CA_FILE to the authority of its certificate, as it has it.');
+  }
+  if (door) return closing(config, (tls) => gatewayClient(door.gateway, token, tls && door.tls ? channelTo(tls, door.gateway) : PLAIN_CHANNEL));
   throw new StemmaError('gateway', 'UNAVAILABLE', 'no platform is running on this machine', 'Start it with `npm run stemma -- up` (or quickstart) and try again.');
 }
 
-/** A sidecar of one's own beside any platform: it shares the blobs and nothing else. */
-async function openCompute(config: Config): Promise<Compute> {
+/** With the certificates of the settings, as long as it is open. */
+function closing(config: Config, open: (tls: Tls | null) => Controls): Controls {
+  const tls = config.tls.caFile === '' ? null : openTls(config.tls);
+  const controls = open(tls);
+  return {
+    ...controls,
+    async close() {
+      await controls.close();
+      tls?.close();
+    },
+  };
+}
+
+/** A sidecar of one's own beside any platform: it shares the blobs and nothing else, and writes below `exports` only. */
+async function openCompute(config: Config, exports?: string): Promise<Compute> {
   const scratch = await mkdtemp(join(tmpdir(), 'stemma-'));
-  const sidecar = await startOwnSidecar(config, join(scratch, 'sidecar.log'));
+  const sidecar = await startOwnSidecar(config, join(scratch, 'sidecar.log'), exports === undefined ? {} : { exports });
   const trainer = sidecarTrainer(sidecar.address);
   return {
     trainer,

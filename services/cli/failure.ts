@@ -2,10 +2,13 @@
 import { StemmaError } from '../../core/errors.js';
 import type { Terminal } from './terminal.js';
 
-/** Thrown by a command that has already said everything. */
+/** Exit code of a service that no new start would help before a person has corrected something: EX_CONFIG of sysexits.h. */
+export const EXIT_FINAL = 78;
+
+/** Thrown by a command that has said everything but `cause`, where it has one. */
 export class Exit extends Error {
-  constructor(readonly code: number) {
-    super(`exit ${code}`);
+  constructor(readonly code: number, cause?: unknown) {
+    super(`exit ${code}`, cause === undefined ? undefined : { cause });
   }
 }
 
@@ -20,7 +23,10 @@ const SYSTEM_REMEDIES: { readonly [code: string]: string } = {
 
 /** Says what is wrong and what to do; returns the exit code. */
 export function explainFailure(terminal: Terminal, error: unknown, verbose: boolean): number {
-  if (error instanceof Exit) return error.code;
+  if (error instanceof Exit) {
+    if (error.cause !== undefined) explainFailure(terminal, error.cause, verbose);
+    return error.code;
+  }
   const message = error instanceof Error ? error.message : String(error);
   const code = (error as { code?: unknown } | null)?.code;
   terminal.say(`stemma: ${message}`);

@@ -72,7 +72,8 @@ function lastCoverage(snapshot: RunSnapshot): ByDomain {
   return byDomain((domain) => steps.filter((step) => step.coverageByDomain.has(domain)).at(-1)?.coverageByDomain.get(domain));
 }
 
-function lastWeights(snapshot: RunSnapshot): string {
+/** Of the last finished stage; '' before there is one. */
+export function lastWeights(snapshot: RunSnapshot): string {
   const { end } = snapshot.view.run;
   if (end?.status === 'finished') return end.weightsHash;
   return [...snapshot.view.run.stages.values()].flatMap((stage) => stage.result?.weightsHash ?? []).at(-1) ?? '';

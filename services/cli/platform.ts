@@ -92,6 +92,10 @@ export interface ClusterOptions {
   /** `log` names what all processes share. */
   readonly config: Config;
   readonly rollouts: number;
+  /** Teacher-scoring processes; 1 by default. */
+  readonly scorings?: number;
+  /** Ends the waiting at the start: services wait without limit for what is not there. */
+  readonly stop?: AbortSignal;
   readonly onStart: (what: string) => void;
   /** A part ended without having been asked to; it is started again. */
   readonly onDeath?: (part: string, exit: ChildExit) => void;
@@ -128,5 +132,6 @@ export interface Doors {
   openCollection(config: Config): Promise<Collection>;
   /** UNAVAILABLE when no platform runs. */
   connect(config: Config): Promise<Controls>;
-  openCompute(config: Config): Promise<Compute>;
+  /** `exports`: the directory below which it may write. */
+  openCompute(config: Config, exports?: string): Promise<Compute>;
 }

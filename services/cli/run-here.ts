@@ -9,6 +9,7 @@ import type { Config } from '../runtime/config.js';
 import { createLogger } from '../runtime/logger.js';
 import { assertRunnable } from '../runtime/runnable.js';
 import { EXIT_INTERRUPTED } from '../runtime/shutdown.js';
+import { waitFor } from '../runtime/wait-for.js';
 import type { CliDeps } from './deps.js';
 import { durationText, hashText } from './figures.js';
 import { finalTable } from './final-table.js';
@@ -34,6 +35,9 @@ export interface RunHere {
 
 /** Each look folds the run again, on the thread that also orchestrates it: lines that come every few seconds need no more. */
 const REFRESH_MS = { terminal: 500, plain: 2_000 };
+
+/** Temporal is our own child: killed or stopped while it was asked, it answers when it is back. */
+const TAKEN_WITHIN_MS = 600_000;
 
 /** Returns the exit code. */
 export async function runHere(deps: CliDeps, request: RunHere): Promise<number> {
@@ -93,7 +97,8 @@ interface Drive {
 }
 
 async function drive(deps: CliDeps, { config, platform, request, run, signal }: Drive): Promise<number> {
-  await platform.submit({ run, recipe: request.recipeName, seed: request.seed, ...(request.fork && { fork: request.fork.input }) });
+  const submit = (): Promise<void> => platform.submit({ run, recipe: request.recipeName, seed: request.seed, ...(request.fork && { fork: request.fork.input }) });
+  await waitFor(submit, { onWait: (why) => deps.terminal.say(`  ${why}`), stop: signal, withinMs: TAKEN_WITHIN_MS });
   const view = createProgressView(deps.terminal, deps.nowMs);
   let last: RunSnapshot | null = null;
   for await (const snapshot of watchRun(platform, run, { signal, intervalMs: deps.terminal.isTty ? REFRESH_MS.terminal : REFRESH_MS.plain })) {

@@ -1,10 +1,11 @@
 /** The first activity of a run: its log and manifest are made, or read back. */
 import { DOMAINS } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
-import { runStream } from '../../core/log/keys.js';
+import { runStream, stageStream } from '../../core/log/keys.js';
 import type { EventLog, RunLogs } from '../../core/ports.js';
+import { evaluationFigures, newestStep, stepFigures } from '../../core/projection/figures.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
-import { runFold } from '../../core/run/run.js';
+import { runFold, type RunStage } from '../../core/run/run.js';
 import type { RunInput, RunPlan, StagePlan } from '../../workflows/activities.js';
 import { attributionOf } from '../runtime/access/attribution.js';
 import type { Keyring } from '../runtime/access/keyring.js';
@@ -39,8 +40,18 @@ export async function openRun(deps: OpenRunDeps, run: string, input: RunInput): 
   return {
     run, recipe: context.recipe.name, seed: Number(context.seed), paused: state.paused,
     stopped: state.stopRequested || state.end !== undefined,
-    stages: context.recipe.stages.map((stage) => stagePlan(stage, context.recipe.rollout.shardEpisodes)),
+    amendments: state.amendments.map(({ stage, path, valueJson, fromStep }) => ({ stage, path, value: JSON.parse(valueJson) as unknown, fromStep })),
+    stages: await Promise.all(context.recipe.stages.map(async (stage) => ({
+      ...stagePlan(stage, context.recipe.rollout.shardEpisodes), ...await reachedOf(context.log, run, state.stages.get(stage.id)),
+    }))),
   };
+}
+
+/** Nothing for a stage that has not started, so that a new run reads nothing. */
+async function reachedOf(log: EventLog, run: string, stage: RunStage | undefined): Promise<Pick<StagePlan, 'reached'>> {
+  if (!stage) return {};
+  const { state: { step, stats } } = await readFold(log, stageStream(run, stage.started.stage), newestStep);
+  return { reached: { step, finished: stage.result !== undefined, figures: { ...stepFigures(stats), ...evaluationFigures(stage.evaluation?.accuracy ?? []) } } };
 }
 
 /** Refuses what can be refused without writing; what it answers writes the run into its log. */

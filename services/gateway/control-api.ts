@@ -1,8 +1,9 @@
 /** What the gateway does, whichever way it was asked. */
 import { randomUUID } from 'node:crypto';
 import { StemmaError } from '../../core/errors.js';
+import { seriesOf } from '../../core/projection/series.js';
 import type {
-  ControlRunRequest, ControlRunResponse, Fork, GetRunRequest, GetRunResponse, ListRunsResponse, SubmitRunRequest, SubmitRunResponse, WatchRunRequest, WatchRunResponse,
+  ControlRunRequest, ControlRunResponse, Fork, GetRunRequest, GetRunResponse, GetSeriesRequest, GetSeriesResponse, ListRunsResponse, SubmitRunRequest, SubmitRunResponse, WatchRunRequest, WatchRunResponse,
 } from '../../proto/gen/stemma/v1/control.js';
 import { Event } from '../../proto/gen/stemma/v1/events.js';
 import type { ControlAction, ForkInput } from '../../workflows/activities.js';
@@ -16,6 +17,8 @@ export type ControlApiDeps = Pick<Stores, 'logs' | 'blobs'> & Steering;
 export interface ControlApi {
   submitRun(request: SubmitRunRequest, caller: Attribution): Promise<SubmitRunResponse>;
   getRun(request: GetRunRequest): Promise<GetRunResponse>;
+  /** Read from the log of the moment, whether the run goes on or is long over. */
+  getSeries(request: GetSeriesRequest): Promise<GetSeriesResponse>;
   listRuns(): Promise<ListRunsResponse>;
   controlRun(request: ControlRunRequest, caller: Attribution): Promise<ControlRunResponse>;
   /** Until aborted. Reads on only when asked for more: memory holds one batch. */
@@ -34,6 +37,7 @@ export function createControlApi(deps: ControlApiDeps): ControlApi {
       return { run };
     },
     getRun: async ({ run }) => ({ progressJson: await progressJson(run) }),
+    getSeries: async ({ run, ...choice }) => ({ points: seriesOf((await readRun(stores, run, 'stages')).curves, choice) }),
     listRuns: async () => ({ progressJson: await Promise.all((await deps.logs.list()).map(progressJson)) }),
     // async: what is wrong with the request is an answer too
     controlRun: async (request, caller) => deps.control(controlRequest(request), caller),

@@ -22,8 +22,7 @@ export function guardInterceptor(guard: Guard): ServerInterceptor {
     return new ServerInterceptingCall(call, {
       start: (next) => next({
         onReceiveMetadata(metadata, pass) {
-          try {
-            const caller = guard.admit({ method, peer, authorization: metadata.get('authorization')[0]?.toString() ?? '' });
+          guard.admit({ method, peer, authorization: metadata.get('authorization')[0]?.toString() ?? '' }).then((caller) => {
             metadata.remove('authorization');
             metadata.set(CALLER_KEY, Buffer.from(JSON.stringify(caller)));
             slow = setTimeout(() => {
@@ -31,9 +30,7 @@ export function guardInterceptor(guard: Guard): ServerInterceptor {
               refuse(new StemmaError('gateway', 'TIMEOUT', `the request did not arrive within ${SLOW_MS / 1000} s`, 'Send it again, whole.'));
             }, SLOW_MS);
             pass(metadata);
-          } catch (error) {
-            refuse(error as StemmaError);
-          }
+          }).catch((error: unknown) => refuse(error as StemmaError));
         },
         onReceiveMessage: (message, pass) => pass(message),
         onReceiveHalfClose(pass) { clearTimeout(slow); pass(); },

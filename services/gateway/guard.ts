@@ -1,8 +1,9 @@
 /** Who may pass: every request of both transports is admitted here before its body is read, or refused, counted and logged. */
 import type { Registry } from 'prom-client';
 import { StemmaError, type ErrorCode } from '../../core/errors.js';
-import type { AccessKey, Scope } from '../runtime/access/keys-file.js';
+import type { Scope } from '../runtime/access/scopes.js';
 import type { Keyring } from '../runtime/access/keyring.js';
+import type { Issuer, TokenHolder } from '../runtime/access/issuer.js';
 import type { Attribution } from '../runtime/access/attribution.js';
 import type { Logger } from '../runtime/logger.js';
 import { counter } from '../runtime/metrics.js';
@@ -10,7 +11,7 @@ import { LIMITS, OpenStreams, RateLimit, type Limits } from './limits.js';
 
 /** What each method of ControlService asks of a key. A method that is not here is refused. */
 const SCOPE_OF: { readonly [method: string]: Scope } = {
-  SubmitRun: 'submit', GetRun: 'read', ListRuns: 'read', WatchRun: 'read', ControlRun: 'control',
+  SubmitRun: 'submit', GetRun: 'read', GetSeries: 'read', ListRuns: 'read', WatchRun: 'read', ControlRun: 'control',
 };
 
 export interface Knock {
@@ -23,8 +24,8 @@ export interface Knock {
 }
 
 export interface Guard {
-  /** UNAUTHENTICATED, FORBIDDEN, or UNAVAILABLE for who asks too often. */
-  admit(knock: Knock): Attribution;
+  /** UNAUTHENTICATED, FORBIDDEN, or UNAVAILABLE for who asks too often and while the issuer of a token cannot be asked. */
+  admit(knock: Knock): Promise<Attribution>;
   /** EXHAUSTED where the caller has too many streams; else what gives the place back. */
   openStream(caller: Attribution): () => void;
   /** Counts and logs what a transport refused on its own: too large, too slow, not understood. */
@@ -33,12 +34,14 @@ export interface Guard {
 
 export interface GuardDeps {
   readonly keyring: Pick<Keyring, 'holder'>;
+  /** null: tokens of others open nothing. */
+  readonly issuer: Issuer | null;
   readonly registry: Registry;
   readonly logger: Pick<Logger, 'warn'>;
   readonly limits?: Limits;
 }
 
-export function createGuard({ keyring, registry, logger, limits = LIMITS }: GuardDeps): Guard {
+export function createGuard({ keyring, issuer, registry, logger, limits = LIMITS }: GuardDeps): Guard {
   const refusals = counter(registry, { name: 'stemma_gateway_refused_requests_total', help: 'Requests that the gateway refused, by reason.', labels: ['reason'] });
   const rate = new RateLimit(limits);
   const streams = new OpenStreams(limits.openStreams);
@@ -49,11 +52,9 @@ export function createGuard({ keyring, registry, logger, limits = LIMITS }: Guar
   };
   return {
     refused,
-    admit(knock) {
+    async admit(knock) {
       const problem = (reason: string, error: StemmaError): StemmaError => { refused(reason, knock); return error; };
-      const key = holderOf(keyring, knock);
-      if (key instanceof StemmaError) throw problem('no-key', key);
-      if (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= Date.now()) throw problem('expired', unauthenticated(`the key ${key.name} expired at ${key.expiresAt}`));
+      const key = await holderOf({ keyring, issuer }, knock).catch((error: unknown) => { throw error instanceof NotAdmitted ? problem(error.reason, error.why) : error; });
       const scope = SCOPE_OF[knock.method];
       if (scope === undefined || !(key.scopes.includes(scope) || key.scopes.includes('admin'))) throw problem('scope', forbidden(key, knock.method, scope));
       const waitMs = rate.take(key.name, performance.now());
@@ -70,19 +71,40 @@ export function createGuard({ keyring, registry, logger, limits = LIMITS }: Guar
   };
 }
 
-function holderOf(keyring: GuardDeps['keyring'], { authorization }: Knock): AccessKey | StemmaError {
-  const token = /^Bearer +(\S{1,200})$/i.exec(authorization)?.[1];
-  if (token === undefined) return unauthenticated('the request has no access key');
-  return keyring.holder(token) ?? unauthenticated('the access key is not known here');
+/** Why nobody is known. */
+class NotAdmitted extends Error {
+  constructor(readonly reason: string, readonly why: StemmaError) {
+    super(why.message);
+  }
+}
+
+type Holder = TokenHolder;
+
+/** A key is ours and short; header.claims.signature, each in base64url, is a token. */
+const KEY = /^Bearer +(\S{1,200})$/i;
+const TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]*)$/i;
+const MOST_TOKEN = 8 * 1024;
+
+async function holderOf({ keyring, issuer }: Pick<GuardDeps, 'keyring' | 'issuer'>, { authorization }: Knock): Promise<Holder> {
+  if (issuer !== null && authorization.length <= MOST_TOKEN) {
+    const token = TOKEN.exec(authorization)?.[1];
+    if (token !== undefined) return issuer.holder(token).catch((error: unknown) => { throw error instanceof StemmaError ? new NotAdmitted(error.code === 'UNAVAILABLE' ? 'issuer' : 'token', error) : error; });
+  }
+  const text = KEY.exec(authorization)?.[1];
+  if (text === undefined) throw new NotAdmitted('no-key', unauthenticated('the request has no access key'));
+  const key = keyring.holder(text);
+  if (key === undefined) throw new NotAdmitted('no-key', unauthenticated('the access key is not known here'));
+  if (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= Date.now()) throw new NotAdmitted('expired', unauthenticated(`the key ${key.name} expired at ${key.expiresAt}`));
+  return key;
 }
 
 function unauthenticated(message: string): StemmaError {
   return refusal('UNAUTHENTICATED', message, 'Name the file of a valid key in STEMMA_GATEWAY_TOKEN_FILE or a profile; whoever runs the gateway makes one with `stemma keys add`.');
 }
 
-function forbidden({ name, scopes }: AccessKey, method: string, scope: Scope | undefined): StemmaError {
+function forbidden({ name, scopes }: Holder, method: string, scope: Scope | undefined): StemmaError {
   if (scope === undefined) return refusal('FORBIDDEN', `there is no method ${method.slice(0, 64)} for anyone`, 'See docs/openapi.json.');
-  return refusal('FORBIDDEN', `${method} needs the scope ${scope}; the key ${name} has ${scopes.join(', ')}`, 'Use a key with that scope.');
+  return refusal('FORBIDDEN', `${method} needs the scope ${scope}; ${name} has ${scopes.join(', ') || 'none'}`, 'Use a key or a token with that scope.');
 }
 
 function refusal(code: ErrorCode, message: string, remedy: string): StemmaError {

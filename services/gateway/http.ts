@@ -3,11 +3,18 @@
  * WatchRun answers with a JSON line an event. GET /openapi.json describes it.
  */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { SpanKind } from '@opentelemetry/api';
 import { StemmaError, type ErrorCode } from '../../core/errors.js';
-import { ControlRunRequest, ControlRunResponse, GetRunRequest, GetRunResponse, ListRunsRequest, ListRunsResponse, SubmitRunRequest, SubmitRunResponse, WatchRunRequest, WatchRunResponse } from '../../proto/gen/stemma/v1/control.js';
+import {
+  ControlRunRequest, ControlRunResponse, GetRunRequest, GetRunResponse, GetSeriesRequest, GetSeriesResponse, ListRunsRequest, ListRunsResponse,
+  SubmitRunRequest, SubmitRunResponse, WatchRunRequest, WatchRunResponse,
+} from '../../proto/gen/stemma/v1/control.js';
 import type { Attribution } from '../runtime/access/attribution.js';
+import { inSpan } from '../runtime/tracing/spans.js';
+import { dialable } from '../runtime/tls/loopback.js';
+import { webServer, type Secured } from '../runtime/tls/web.js';
 import type { ControlApi } from './control-api.js';
 import type { Guard, Knock } from './guard.js';
 import { MAX_REQUEST_BYTES } from './server.js';
@@ -21,7 +28,7 @@ const STATUS_OF: { readonly [C in ErrorCode]?: number } = {
 };
 
 export interface HttpGateway {
-  /** http://HOST:PORT */
+  /** http://HOST:PORT, or https://. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -29,12 +36,14 @@ export interface HttpGateway {
 export interface HttpListen {
   readonly host: string;
   readonly port: number;
+  /** null: plain text. */
+  readonly secured: Secured | null;
   /** What GET /openapi.json answers. */
   readonly openapi: string;
 }
 
-export async function serveHttpGateway(api: ControlApi, guard: Guard, { host, port, openapi }: HttpListen): Promise<HttpGateway> {
-  const server = createServer({ headersTimeout: SLOW_MS, requestTimeout: SLOW_MS, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 }, (request, response) => {
+export async function serveHttpGateway(api: ControlApi, guard: Guard, { host, port, secured, openapi }: HttpListen): Promise<HttpGateway> {
+  const server = webServer(secured, { headersTimeout: SLOW_MS, requestTimeout: SLOW_MS, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 }, (request, response) => {
     answer({ api, guard, openapi }, request, response).catch((error: unknown) => sendError(response, error));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -42,12 +51,13 @@ export async function serveHttpGateway(api: ControlApi, guard: Guard, { host, po
     if (socket.writable) socket.end(`HTTP/1.1 ${error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'}\r\nconnection: close\r\n\r\n`);
     else socket.destroy();
   });
+  server.on('tlsClientError', (_: Error, { remoteAddress }: { readonly remoteAddress?: string }) => guard.refused('tls', { method: '', peer: remoteAddress ?? '' }));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new StemmaError('gateway', 'UNAVAILABLE', `cannot listen on ${host}:${port}: ${error.message}`, 'Choose another STEMMA_HTTP_PORT, or 0 for any.', error)));
     server.listen(port, host, resolve);
   });
   return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    url: `http${secured ? 's' : ''}://${dialable(host)}:${(server.address() as AddressInfo).port}`,
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
@@ -65,11 +75,13 @@ async function answer({ api, guard, openapi }: Context, request: IncomingMessage
   const path = (request.url ?? '/').split('?')[0] ?? '/';
   if (request.method === 'GET' && path === '/openapi.json') return void response.writeHead(200, { 'content-type': 'application/json' }).end(openapi);
   const knock: Knock = { method: path.startsWith(PREFIX) ? path.slice(PREFIX.length) : path, authorization: request.headers.authorization ?? '', peer: request.socket.remoteAddress ?? '' };
-  const caller = guard.admit(knock);
+  const caller = await guard.admit(knock);
   if (request.method !== 'POST') throw invalid(`${request.method ?? ''} ${path.slice(0, 100)} is not understood`, 'Use POST; see /openapi.json.');
   const json = await readJson(request, () => guard.refused('too-large', knock));
   if (knock.method === 'WatchRun') return watch({ api, guard }, caller, parsed(WatchRunRequest, json), response);
-  const text = JSON.stringify(await call(api, caller, knock.method, json));
+  const { traceparent } = request.headers;
+  const spec = { kind: SpanKind.SERVER, parent: typeof traceparent === 'string' ? traceparent : '' };
+  const text = JSON.stringify(await inSpan(`ControlService/${knock.method}`, spec, () => call(api, caller, knock.method, json)));
   response.writeHead(200, { 'content-type': 'application/json' }).end(text);
 }
 
@@ -77,6 +89,7 @@ async function call(api: ControlApi, caller: Attribution, method: string, json: 
   switch (method) {
     case 'SubmitRun': return SubmitRunResponse.toJSON(await api.submitRun(parsed(SubmitRunRequest, json), caller));
     case 'GetRun': return GetRunResponse.toJSON(await api.getRun(parsed(GetRunRequest, json)));
+    case 'GetSeries': return GetSeriesResponse.toJSON(await api.getSeries(parsed(GetSeriesRequest, json)));
     case 'ListRuns': parsed(ListRunsRequest, json); return ListRunsResponse.toJSON(await api.listRuns());
     case 'ControlRun': return ControlRunResponse.toJSON(await api.controlRun(parsed(ControlRunRequest, json), caller));
     default: throw new StemmaError('gateway', 'UNSUPPORTED', `there is no method ${method}`, 'See /openapi.json.');

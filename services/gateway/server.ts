@@ -2,6 +2,9 @@
 import type { Metadata, ServerWritableStream, ServiceError } from '@grpc/grpc-js';
 import { ControlServiceService, type ControlServiceServer, type WatchRunRequest, type WatchRunResponse } from '../../proto/gen/stemma/v1/control.js';
 import { once } from 'node:events';
+import { SpanKind } from '@opentelemetry/api';
+import { TRACEPARENT_KEY } from '../runtime/tracing/sidecar-spans.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import { serveGrpc, toServiceError, type GrpcListen, type RunningGrpcServer } from '../runtime/grpc.js';
 import type { ControlApi } from './control-api.js';
 import { callerOf, guardInterceptor } from './guard-grpc.js';
@@ -12,10 +15,11 @@ export const MAX_REQUEST_BYTES = 256 * 1024;
 
 export function serveGateway(api: ControlApi, guard: Guard, listen: Omit<GrpcListen, 'boundary'>): Promise<RunningGrpcServer> {
   const implementation: ControlServiceServer = {
-    submitRun: unary(({ request, metadata }) => api.submitRun(request, callerOf(metadata))),
-    getRun: unary(({ request }) => api.getRun(request)),
-    listRuns: unary(() => api.listRuns()),
-    controlRun: unary(({ request, metadata }) => api.controlRun(request, callerOf(metadata))),
+    submitRun: unary('SubmitRun', ({ request, metadata }) => api.submitRun(request, callerOf(metadata))),
+    getRun: unary('GetRun', ({ request }) => api.getRun(request)),
+    getSeries: unary('GetSeries', ({ request }) => api.getSeries(request)),
+    listRuns: unary('ListRuns', () => api.listRuns()),
+    controlRun: unary('ControlRun', ({ request, metadata }) => api.controlRun(request, callerOf(metadata))),
     watchRun(call) {
       watch(api, guard, call).catch((error: unknown) => call.destroy(Object.assign(new Error('watch'), toServiceError(error))));
     },
@@ -29,9 +33,9 @@ interface Call<Request> {
   readonly metadata: Metadata;
 }
 
-function unary<Request, Response>(answer: (call: Call<Request>) => Promise<Response>) {
+function unary<Request, Response>(method: string, answer: (call: Call<Request>) => Promise<Response>) {
   return (call: Call<Request>, callback: (error: Partial<ServiceError> | null, response?: Response) => void): void => {
-    answer(call).then((response) => callback(null, response), (error: unknown) => callback(toServiceError(error)));
+    inSpan(`ControlService/${method}`, { kind: SpanKind.SERVER, parent: call.metadata.get(TRACEPARENT_KEY)[0]?.toString() }, () => answer(call)).then((response) => callback(null, response), (error: unknown) => callback(toServiceError(error)));
   };
 }
 

@@ -6,6 +6,7 @@ import { sealed, type Attribution } from '../runtime/access/attribution.js';
 import type { Asked } from '../../workflows/messages.js';
 import type { Keyring } from '../runtime/access/keyring.js';
 import { assertRunId } from '../runtime/run-id.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import { startRunWorkflow } from '../worker/start-runs.js';
 
 /** Whoever calls this knows who asks; the seal lets whoever records it tell. */
@@ -16,8 +17,8 @@ export interface Steering {
 
 export function temporalControl(client: Client, keyring: Pick<Keyring, 'sealSecret'>): Steering {
   return {
-    submit: (request, who) => submit(client, request, sealed(keyring.sealSecret(), { run: request.run, updateId: '', action: 'submit' }, who)),
-    control: (request, who) => control(client, request, sealed(keyring.sealSecret(), request, who)),
+    submit: (request, who) => inSpan('submit', { about: { run: request.run } }, () => submit(client, request, sealed(keyring.sealSecret(), { run: request.run, updateId: '', action: 'submit' }, who))),
+    control: (request, who) => inSpan(request.action, { about: { run: request.run } }, () => control(client, request, sealed(keyring.sealSecret(), request, who))),
   };
 }
 

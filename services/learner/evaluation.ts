@@ -2,6 +2,7 @@
 import { DOMAINS } from '../../core/environment.js';
 import { StemmaError } from '../../core/errors.js';
 import { runStream, type Payload } from '../../core/log/keys.js';
+import { evaluationFigures } from '../../core/projection/figures.js';
 import { roundsOf } from '../../core/stage/stage.js';
 import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { recordFact } from '../runtime/record-fact.js';
@@ -24,10 +25,12 @@ export async function advanceEvaluation(deps: TrainingDeps, ref: StageRef): Prom
     }
     const finished = await finishedEpisodes(session.context.log, ref.run, roundsOf(session.stage.state, step));
     if (!finished) return needRollouts(session, step);
+    const accuracy = accuracyOf(finished);
     await recordEvaluation(session, {
       $case: 'evaluationFinished',
-      value: { stage: ref.stage, weightsHash: result.weightsHash, accuracy: accuracyOf(finished), spent: await deps.stopwatch.lap() },
+      value: { stage: ref.stage, weightsHash: result.weightsHash, accuracy, spent: await deps.stopwatch.lap() },
     });
+    session.figures = evaluationFigures(accuracy);
     return { kind: 'done', step };
   });
 }

@@ -1,9 +1,10 @@
 /** From a run's folded log to the data of its report. Pure. */
 import { DOMAINS } from '../../core/environment.js';
-import { mean } from '../../core/projection/curves.js';
-import type { StageCurves, StepCurve } from '../../core/projection/curves.js';
+import type { StageCurves } from '../../core/projection/curves.js';
+import { EVERYTHING, seriesOf, type FigurePoint } from '../../core/projection/series.js';
 import type { RunProgress, StageProgress } from '../../core/projection/progress.js';
 import type { RunView } from '../../core/projection/run-view.js';
+import { REWARD_COMPONENTS } from '../../core/reward/reward.js';
 import { NO_TEACHER } from '../../core/recipe/references.js';
 import type { Recipe } from '../../core/recipe/recipe.js';
 import type { Manifest } from '../runtime/run-context.js';
@@ -20,49 +21,46 @@ export interface ReportSource {
 export function collectReport(source: ReportSource): ReportData {
   const { progress, manifest } = source;
   const recipe = manifest?.recipe;
-  const curves = new Map(source.curves.map((stage) => [stage.stage, stage]));
+  const points = seriesOf(source.curves, EVERYTHING);
   return {
     run: source.run,
     recipe: progress.recipe,
     description: recipe?.description ?? '',
     status: progress.status,
     detail: progress.detail,
-    stages: progress.stages.filter((stage) => stage.status !== 'planned').map((stage) => stageData(stage, curves.get(stage.stage))),
+    stages: progress.stages.filter((stage) => stage.status !== 'planned').map((stage) => stageData(stage, points.filter((point) => point.stage === stage.stage))),
     accuracy: recipe === undefined ? [] : accuracyData(progress, recipe),
     tasksPerDomain: recipe?.evaluation.tasksPerDomain ?? 0,
     facts: factsOf(source),
   };
 }
 
-function stageData(stage: StageProgress, curves: StageCurves | undefined): StageData {
+function stageData(stage: StageProgress, points: readonly FigurePoint[]): StageData {
   const { completed, truncated, failed } = stage.episodes;
   const { computeSeconds, orchestrationSeconds, waitingSeconds } = stage.spent;
   return {
     stage: stage.stage, kind: stage.kind, status: stage.status, steps: stage.step,
     episodes: { completed, truncated, failed },
     seconds: { compute: computeSeconds, orchestration: orchestrationSeconds, waiting: waitingSeconds },
-    curves: curveData(curves?.steps ?? []),
+    curves: curveData(points),
   };
 }
 
-function curveData(steps: readonly StepCurve[]): StageCurveData {
-  const over = (read: (step: StepCurve) => number | undefined): Point[] =>
-    steps.flatMap((step) => {
-      const value = read(step);
-      return value === undefined || !Number.isFinite(value) ? [] : [{ step: step.step, value }];
-    });
-  const stat = (name: string): Point[] => over((step) => mean(step.stats.get(name)));
-  const byDomain = (read: (step: StepCurve, domain: string) => number | undefined): Series[] =>
-    DOMAINS.map((name) => ({ name, points: over((step) => read(step, name)) })).filter(({ points }) => points.length > 0);
+function curveData(points: readonly FigurePoint[]): StageCurveData {
+  const figure = (name: string): Point[] => points.flatMap(({ figure: of, step, mean }) => (of === name && mean !== undefined && Number.isFinite(mean) ? [{ step, value: mean }] : []));
+  const series = (names: readonly (readonly [name: string, figure: string])[]): Series[] =>
+    names.map(([name, of]) => ({ name, points: figure(of) })).filter((each) => each.points.length > 0);
+  const byDomain = (name: string): Series[] => series(DOMAINS.map((domain) => [domain, `${name}.${domain}`]));
   return {
-    reward: over((step) => step.reward),
-    loss: over((step) => step.loss),
-    entropy: stat('entropy'),
-    kl: stat('kl'),
-    clipFraction: stat('clip_fraction'),
-    gradientNorm: stat('gradient_norm'),
-    svaLoss: byDomain((step, domain) => mean(step.stats.get(`salient_vocabulary.${domain}`))),
-    coverage: byDomain((step, domain) => step.coverageByDomain.get(domain)),
+    reward: figure('reward'),
+    rewardComponents: series(REWARD_COMPONENTS.map((name) => [name, `reward_${name}`])),
+    loss: figure('loss'),
+    entropy: figure('entropy'),
+    kl: figure('kl'),
+    clipFraction: figure('clip_fraction'),
+    gradientNorm: figure('gradient_norm'),
+    svaLoss: byDomain('salient_vocabulary'),
+    coverage: byDomain('coverage'),
   };
 }
 

@@ -8,7 +8,7 @@ import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
 import { accuracyTable, factsTable, oracleOf, timeTable } from './tables.js';
 
-type Figure = Exclude<keyof StageCurveData, 'svaLoss' | 'coverage'>;
+type Figure = Exclude<keyof StageCurveData, 'rewardComponents' | 'svaLoss' | 'coverage'>;
 
 interface FigureSection {
   readonly figure: Figure;
@@ -36,6 +36,12 @@ function figureSection(stages: readonly StageData[], { figure, title, yLabel, wo
     lineChart({ title: stage, yLabel, series: [{ name: stage, color: 'main', points: curves[figure] }], ...(yBounds === undefined ? {} : { yBounds }) }));
   const shown = charts.filter((chart) => chart !== '');
   return section(title, words, shown.length === 0 ? '' : `<div class="charts">${shown.join('')}</div>`);
+}
+
+function componentSection(stages: readonly StageData[]): string {
+  const charts = stages.map(({ stage, curves }) =>
+    lineChart({ title: stage, yLabel: 'mean part of the reward', series: curves.rewardComponents.map((series) => ({ ...series, color: series.name })) })).filter((chart) => chart !== '');
+  return section('Reward by component', 'What the reward is the sum of, a training episode. Penalties are negative.', charts.length === 0 ? '' : `<div class="charts">${charts.join('')}</div>`);
 }
 
 function distillSection(stages: readonly StageData[]): string {
@@ -80,6 +86,7 @@ export function renderReport(data: ReportData): string {
     tiles(data),
     section('Accuracy by domain', `Greedy, on ${data.tasksPerDomain} held-out tasks a domain (${DOMAINS.join(', ')}). Outlined: the domain's own teacher, which is the routed oracle's choice.`, accuracy),
     ...FIGURES.slice(0, 2).map((figure) => figureSection(data.stages, figure)),
+    componentSection(data.stages),
     distillSection(data.stages),
     ...FIGURES.slice(2).map((figure) => figureSection(data.stages, figure)),
     section('Wall time', 'Compute: the sidecar is working. Waiting: nothing computes because a tool or a person is waited for. Orchestration: everything else. Evaluation of a stage\'s result counts to the stage.', time),

@@ -15,6 +15,8 @@ export interface Series {
 /** Figures of a stage, each a curve over its steps; empty where the stage has no such figure. */
 export interface StageCurveData {
   readonly reward: readonly Point[];
+  /** What the reward is the sum of, a series a component. */
+  readonly rewardComponents: readonly Series[];
   readonly loss: readonly Point[];
   readonly entropy: readonly Point[];
   readonly kl: readonly Point[];

@@ -4,12 +4,12 @@ export const STYLE = `
   --surface: #fcfcfb; --panel: #ffffff; --ink: #16181d; --soft: #5a6068; --line: #e3e4e6; --axis: #a9adb3;
   --search: #2a78d6; --science: #12946a; --instruction: #c77d00; --tools: #6a4fc4;
   --sft: #9aa0a8; --student: #16181d; --other: #7a7f87;
-  --compute: #2a78d6; --orchestration: #d9582b; --waiting: #b4b8be; --main: #2a78d6; --good: #12805c; --bad: #b3361f; }
+  --compute: #2a78d6; --orchestration: #d9582b; --waiting: #b4b8be; --main: #2a78d6; --correct: #2a78d6; --constraints: #12946a; --format: #6a4fc4; --efficiency: #c77d00; --repetition: #d9582b; --good: #12805c; --bad: #b3361f; }
 @media (prefers-color-scheme: dark) { :root {
   --surface: #15171a; --panel: #1c1f23; --ink: #eceef1; --soft: #a4abb4; --line: #2e3238; --axis: #5c626b;
   --search: #5a9cf0; --science: #35c08f; --instruction: #e8a838; --tools: #a48df0;
   --sft: #7d848d; --student: #f4f5f7; --other: #8b929b;
-  --compute: #5a9cf0; --orchestration: #f0814f; --waiting: #5f666f; --main: #5a9cf0; --good: #4cc79a; --bad: #f08a75; } }
+  --compute: #5a9cf0; --orchestration: #f0814f; --waiting: #5f666f; --main: #5a9cf0; --correct: #5a9cf0; --constraints: #35c08f; --format: #a48df0; --efficiency: #e8a838; --repetition: #f0814f; --good: #4cc79a; --bad: #f08a75; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--surface); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 32px 24px 64px; }
@@ -36,6 +36,6 @@ th:first-child, td:first-child { text-align: left; } tr.strong td { font-weight:
 td.own { font-weight: 700; } td.up { color: var(--good); } td.down { color: var(--bad); }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; } table.facts td:first-child { color: var(--soft); white-space: nowrap; width: 1%; }
 table.facts td + td { font-family: ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace; font-size: 13px; }
-${['search', 'science', 'instruction', 'tools', 'sft', 'student', 'other', 'compute', 'orchestration', 'waiting', 'main'].map((name) => `.series-${name} { --c: var(--${name}); }`).join('\n')}
+${['search', 'science', 'instruction', 'tools', 'sft', 'student', 'other', 'compute', 'orchestration', 'waiting', 'main', 'efficiency', 'repetition', 'format', 'correct', 'constraints'].map((name) => `.series-${name} { --c: var(--${name}); }`).join('\n')}
 @media print { main { max-width: none; } figure, .tiles li { break-inside: avoid; } }
 `;

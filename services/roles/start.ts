@@ -1,5 +1,5 @@
 /** How each service starts: from the same factories that all-in-one puts into one process. Each answers where it works or listens. */
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { codeVersion } from '../coordinator/code-version.js';
 import { createRunActivities } from '../coordinator/run-activities.js';
 import { advanceDistill } from '../distiller/advance-distill.js';
@@ -11,10 +11,18 @@ import { readKeysFile } from '../runtime/access/keys-file.js';
 import type { Health } from '../runtime/health.js';
 import { registerRunMetrics } from '../runtime/run-metrics.js';
 import type { ServiceBase } from '../runtime/service-base.js';
+import { waitFor, type Waiting } from '../runtime/wait-for.js';
 import { openTeacherScoring } from '../teacher-scoring/open-teacher-scoring.js';
 import { openTraining, type Training } from '../training/open-training.js';
+import { connectClient } from '../worker/temporal-connection.js';
 import { keepRunsStarted } from '../worker/keep-runs-started.js';
 import { createRunViews, followedRuns } from '../worker/run-views.js';
+import { traceCalls } from '../worker/temporal-tracing.js';
+import type { Channel } from '../runtime/grpc.js';
+import { channelTo, serverCredentials } from '../runtime/tls/credentials.js';
+import type { TlsMetrics } from '../runtime/tls/metrics.js';
+import { peerGuard } from '../runtime/tls/peers.js';
+import type { Tls } from '../runtime/tls/tls.js';
 import { temporalCheck } from '../worker/temporal-check.js';
 import type { HostedActivities } from '../worker/worker.js';
 import type { Role } from './role.js';
@@ -22,11 +30,16 @@ import type { Role } from './role.js';
 export interface Surroundings {
   readonly base: ServiceBase;
   readonly namespace: string;
+  /** For what it needs and is not there yet. */
+  readonly waiting: Waiting;
   readonly health: Pick<Health, 'add'>;
   /** Called at the end, last first. */
   readonly onClose: (closer: () => unknown) => void;
-  /** A sidecar of this process; its address. */
-  startSidecar(): Promise<string>;
+  readonly tlsMetrics: TlsMetrics;
+  /** Certificates for Temporal; null: plain text. */
+  readonly temporalTls: Tls | null;
+  /** The sidecar of this process. */
+  startSidecar(): Promise<{ readonly address: string; readonly channel: Channel }>;
   /** Serves Temporal's task queues of these activities. */
   host(activities: HostedActivities): Promise<void>;
 }
@@ -54,7 +67,9 @@ async function startWorker(around: Surroundings): Promise<string> {
   registerRunMetrics(base.registry, () => views.current());
   const runs = createRunActivities(base);
   await around.host({ worker: followedRuns(runs, views) });
-  const keeper = keepRunsStarted({ ...base, client: await temporalClient(around), runs, onUnfinished: (run) => views.follow(run) });
+  const keeper = keepRunsStarted({
+    ...base, client: await temporalClient(around), address: base.config.addresses.temporal, waiting: around.waiting, runs, onUnfinished: (run) => views.follow(run),
+  });
   around.onClose(() => keeper.stop());
   await keeper.first;
   return queueOf('worker', around);
@@ -68,8 +83,10 @@ async function startRollout(around: Surroundings): Promise<string> {
 }
 
 async function startTeacherScoring(around: Surroundings): Promise<string> {
-  const { config } = around.base;
-  const scoring = await openTeacherScoring(around.base, await around.startSidecar(), { host: config.listenHost, port: config.ports.scoring });
+  const { base, tlsMetrics } = around;
+  const { config, tls } = base;
+  const secured = tls && { credentials: serverCredentials(tls, 'required'), callers: peerGuard('teacher-scoring', { ...base, tls, metrics: tlsMetrics }) };
+  const scoring = await openTeacherScoring(base, await around.startSidecar(), { host: config.listenHost, port: config.ports.scoring, secured });
   around.onClose(() => scoring.close());
   return `listens on ${scoring.address}`;
 }
@@ -88,17 +105,18 @@ async function startDistiller(around: Surroundings): Promise<string> {
 }
 
 async function training(around: Surroundings): Promise<Training> {
-  const sidecarAddress = await around.startSidecar();
-  const opened = openTraining(around.base, { sidecarAddress, scoringAddress: around.base.config.addresses.scoring, samplers: 'elsewhere' });
+  const { tls, config } = around.base;
+  const address = config.addresses.scoring;
+  const opened = openTraining(around.base, { sidecar: await around.startSidecar(), scoring: { address, ...(tls && { channelTo: (one) => channelTo(tls, one) }) }, samplers: 'elsewhere' });
   around.onClose(() => opened.close());
   return opened;
 }
 
-async function temporalClient({ base, namespace, health, onClose }: Surroundings): Promise<Client> {
-  const connection = await Connection.connect({ address: base.config.addresses.temporal });
+async function temporalClient({ base, temporalTls, namespace, health, onClose, waiting }: Surroundings): Promise<Client> {
+  const connection = await waitFor(() => connectClient({ address: base.config.addresses.temporal, tls: temporalTls }), waiting);
   onClose(() => connection.close());
-  health.add(temporalCheck(connection));
-  return new Client({ connection, namespace });
+  health.add(temporalCheck(() => connection));
+  return new Client({ connection, namespace, interceptors: { workflow: [traceCalls] } });
 }
 
 function queueOf(queue: string, { base }: Surroundings): string {

@@ -6,9 +6,8 @@
  * from the recorded turn. One that is not resumable gets its observations recorded at once, and its interrupted attempt aborted.
  */
 import type { Environment, Json, Task, Transition } from '../../core/environment.js';
-import {
-  contextOf, evolveEpisode, nextEpisodeAction, type Context, type EndStatus, type EpisodeAction, type EpisodeState,
-} from '../../core/episode/episode.js';
+import { nextEpisodeAction, type EndStatus, type EpisodeAction } from '../../core/episode/episode.js';
+import { takeFact, type RunningEpisode } from '../../core/episode/running.js';
 import { packF32, packU32 } from '../../core/log/bytes.js';
 import type { Payload } from '../../core/log/fold.js';
 import type { Budget, Rewards } from '../../core/recipe/recipe.js';
@@ -17,6 +16,7 @@ import type { EpisodeEnded, EpisodeRequest, EpisodesRequested } from '../../prot
 import type { Chat } from '../runtime/chat.js';
 import type { ClaimedStream } from '../runtime/claimed-stream.js';
 import { deriveSeed } from '../runtime/seed.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import type { RolloutMetrics } from './metrics.js';
 import type { TurnSampler } from './turn-sampler.js';
 
@@ -24,7 +24,7 @@ export interface EpisodeWork {
   readonly stage: string;
   readonly round: EpisodesRequested;
   readonly request: EpisodeRequest;
-  readonly stream: ClaimedStream<EpisodeState>;
+  readonly stream: ClaimedStream<RunningEpisode>;
   readonly environment: Environment;
   readonly budget: Budget;
   readonly rewards: Rewards;
@@ -55,15 +55,15 @@ type Doing<K extends EpisodeAction['kind']> = Extract<EpisodeAction, { readonly 
 class EnvironmentFault extends Error {}
 
 class EpisodeRun {
-  state: EpisodeState;
+  /** Ahead of the log by what is pending. */
+  readonly state: RunningEpisode;
   private pending: Payload[] = [];
   private task: Task | undefined;
-  private context: Context | undefined;
   /** Of the current attempt, after `acted` turns. */
   private environmentState: { readonly value: Json; readonly acted: number } | undefined;
 
   constructor(private readonly work: EpisodeWork) {
-    this.state = work.stream.state;
+    this.state = work.stream.release();
   }
 
   async abortIfInterrupted(): Promise<void> {
@@ -112,13 +112,13 @@ class EpisodeRun {
     // Sampling is what costs: who has lost the episode samples no turn beyond the one that was in flight.
     if (turn > 0) await stream.assertHeld();
     const startedMs = performance.now();
-    this.context = contextOf(this.state, this.context);
-    const sampled = await sampler.sample({
-      tokens: this.context.tokens, maxNewTokens, stopTokenIds: chat.stopTokenIds,
+    const tokens = this.state.context;
+    const sampled = await inSpan('turn', { about: { turn } }, () => sampler.sample({
+      tokens, maxNewTokens, stopTokenIds: chat.stopTokenIds,
       // Never from attempt, claim or run: an episode taken up again samples the same tokens.
       seed: deriveSeed([request.seed, turn]),
       greedy: round.greedy, temperature: round.greedy ? 1 : round.temperature, bannedTokenIds: chat.bannedTokenIds,
-    });
+    }));
     metrics.sampled(request.domain, sampled.tokens.length, (performance.now() - startedMs) / 1000);
     metrics.changedWeights(request.domain, sampled.spans.length - 1);
     this.note({ $case: 'turnSampled', value: {
@@ -149,7 +149,7 @@ class EpisodeRun {
     const { environment, chat, metrics, request } = this.work;
     const state = this.environmentStateBefore(turn);
     const startedMs = performance.now();
-    const transition = guarded(() => environment.step(this.loadedTask(), state, chat.decode(this.state.turns[turn]!.tokens)));
+    const transition = guarded(() => environment.step(this.loadedTask(), state, chat.decode(this.state.tokensOf(turn))));
     metrics.acted(request.domain, (performance.now() - startedMs) / 1000);
     this.environmentState = { value: transition.state, acted: turn + 1 };
     return transition;
@@ -159,10 +159,11 @@ class EpisodeRun {
   private environmentStateBefore(turn: number): Json {
     if (this.environmentState?.acted === turn) return this.environmentState.value;
     const { environment, chat, round } = this.work;
-    return guarded(() => this.state.turns.slice(0, turn).reduce(
-      (state, { tokens }) => environment.step(this.loadedTask(), state, chat.decode(tokens)).state,
-      environment.start(this.loadedTask(), round.protocol),
-    ));
+    return guarded(() => {
+      let state = environment.start(this.loadedTask(), round.protocol);
+      for (let acted = 0; acted < turn; acted += 1) state = environment.step(this.loadedTask(), state, chat.decode(this.state.tokensOf(acted))).state;
+      return state;
+    });
   }
 
   private async end(action: Doing<'end'>): Promise<void> {
@@ -195,8 +196,8 @@ class EpisodeRun {
    */
   private async finalState(): Promise<Json> {
     const turn = this.state.turns.length - 1;
-    const last = this.state.turns[turn];
-    if (last === undefined || last.finish === 'stop' || last.observationTokens !== undefined) {
+    const last = this.state.turns.at(-1);
+    if (last === undefined || last.finish === 'stop' || last.observationLength !== undefined) {
       return this.environmentStateBefore(this.state.turns.length);
     }
     const before = this.environmentStateBefore(turn);
@@ -209,8 +210,8 @@ class EpisodeRun {
   }
 
   private counts(): Pick<EpisodeEnded, 'attempt' | 'turns' | 'generatedTokens'> {
-    const generatedTokens = this.state.turns.reduce((sum, turn) => sum + turn.length, 0);
-    return { attempt: this.state.attempts, turns: this.state.turns.length, generatedTokens };
+    const { attempts: attempt, turns, generatedTokens } = this.state;
+    return { attempt, turns: turns.length, generatedTokens };
   }
 
   private abort(reason: string): void {
@@ -227,7 +228,7 @@ class EpisodeRun {
 
   private note(payload: Payload): void {
     this.pending.push(payload);
-    this.state = evolveEpisode(this.state, payload);
+    takeFact(this.state, payload);
   }
 
   private async flush(): Promise<void> {
@@ -235,8 +236,6 @@ class EpisodeRun {
     const payloads = this.pending;
     this.pending = [];
     await this.work.stream.record(...payloads);
-    // The same by meaning, and held once.
-    this.state = this.work.stream.state;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The rollout service over one sampler. */
 import type { RolloutActivities } from '../../workflows/activities.js';
 import { sidecarSampler } from '../adapters/sampler/sidecar.js';
+import type { Channel } from '../runtime/grpc.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { createRolloutMetrics } from './metrics.js';
 import { createRolloutActivities } from './rollout-shard.js';
@@ -10,8 +11,8 @@ export interface Rollout {
   close(): void;
 }
 
-export function openRollout(base: ServiceBase, sidecarAddress: string): Rollout {
-  const sampler = sidecarSampler(sidecarAddress);
+export function openRollout(base: ServiceBase, sidecar: { readonly address: string; readonly channel?: Channel }): Rollout {
+  const sampler = sidecarSampler(sidecar.address, sidecar.channel);
   return {
     activities: createRolloutActivities({ ...base, sampler, metrics: createRolloutMetrics(base.registry) }),
     close: () => sampler.close(),

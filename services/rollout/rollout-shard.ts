@@ -3,7 +3,8 @@
  * A retry reads where each stands and runs the unfinished ones; a worker that lost an episode to another leaves it alone.
  */
 import { DOMAINS, type Domain } from '../../core/environment.js';
-import { episodeFold, isEnded, type EndStatus, type EpisodeState } from '../../core/episode/episode.js';
+import { episodeFold, isEnded, type EndStatus } from '../../core/episode/episode.js';
+import { runningFold, type RunningEpisode } from '../../core/episode/running.js';
 import { StemmaError } from '../../core/errors.js';
 import { episodeStream } from '../../core/log/keys.js';
 import type { EventLog, Sampler } from '../../core/ports.js';
@@ -14,10 +15,10 @@ import type { RolloutActivities, Shard, ShardResult } from '../../workflows/acti
 import { claimStreams, type ClaimedStream } from '../runtime/claimed-stream.js';
 import { readFold } from '../runtime/record-fact.js';
 import type { RunContext } from '../runtime/run-context.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import { runEpisode } from './episode-runner.js';
 import type { RolloutMetrics } from './metrics.js';
 import { isWeightsMissing, patientSampler } from './patient-sampler.js';
-import { runningFold } from './running-fold.js';
 import { stageRequests, type StageRequests } from './stage-requests.js';
 import { standRollouts } from './stand-rollouts.js';
 import { sampleAsRequested, sampleWithNewest, type TurnSampler } from './turn-sampler.js';
@@ -120,7 +121,7 @@ async function unfinished(log: EventLog, run: string, requests: readonly Episode
 
 interface EpisodeOfShard extends ShardWork {
   readonly request: EpisodeRequest;
-  readonly stream: ClaimedStream<EpisodeState>;
+  readonly stream: ClaimedStream<RunningEpisode>;
   readonly sampler: TurnSampler;
 }
 
@@ -128,12 +129,12 @@ async function runOne(deps: RolloutDeps, shard: Shard, { context, round, request
   const domain = knownDomain(request);
   deps.metrics.running(1);
   try {
-    return await runEpisode({
+    return await inSpan('episode', { about: { run: shard.run, stage: shard.stage, step: round.step, episode: request.episode } }, () => runEpisode({
       stage: shard.stage, round, request, stream, sampler,
       environment: context.environments[domain], budget: context.recipe.budgets[domain], rewards: context.recipe.rewards,
       chat: context.chat, metrics: deps.metrics, progressed: deps.heartbeat,
       onAborted: (reason) => deps.logger.warn({ run: shard.run, stage: shard.stage, episode: request.episode }, `attempt aborted: ${reason}`),
-    });
+    }));
   } catch (error) {
     if (!(error instanceof StemmaError) || error.code !== 'CLAIM_LOST') throw error;
     deps.logger.warn({ run: shard.run, stage: shard.stage, episode: request.episode }, `left to another worker: ${error.message}`);

@@ -34,8 +34,15 @@ export interface ChildSpec {
   readonly env?: NodeJS.ProcessEnv;
   readonly ready: Ready;
   readonly readyTimeoutMs?: number;
-  /** Start it again whenever it ends without having been asked to: until ten restarts in a row failed, or `always`. */
+  /**
+   * Start it again whenever it ends without having been asked to: until ten restarts in a row failed, or `always`. Before it was ever ready:
+   * ten restarts at most, where a signal ended it (somebody else's doing) or `firstStartMayHelp` says so.
+   */
   readonly restart: boolean | 'always';
+  /** Whether another start may help one that ended, with this exit code, before it was ever ready. Default: no. */
+  readonly firstStartMayHelp?: (code: number | null) => boolean;
+  /** Nobody wants it any more: ends the waiting for its first readiness, and it. */
+  readonly abandon?: AbortSignal;
   /** Each end of it that was not asked for. */
   readonly onDeath?: (exit: ChildExit) => void;
   /** Everything it prints is appended here, over all restarts; a file that cannot be written stops nothing. */
@@ -67,7 +74,7 @@ const FIRST_RESTART_DELAY_MS = 50;
 const LONGEST_RESTART_DELAY_MS = 5000;
 const STABLE_AFTER_MS = 2000;
 
-/** Resolves when the child is ready for the first time. TIMEOUT or UNAVAILABLE if it never is. */
+/** Resolves when the child is ready for the first time. TIMEOUT or UNAVAILABLE if it never is, or is abandoned. */
 export async function superviseChild(spec: ChildSpec): Promise<SupervisedChild> {
   const supervisor = new Supervisor(spec);
   await supervisor.start();
@@ -90,12 +97,48 @@ class Supervisor implements SupervisedChild {
   }
 
   async start(): Promise<void> {
-    this.current = launch(this.spec, this.log);
-    await this.current.ready.catch((error: unknown) => {
+    const { abandon } = this.spec;
+    const giveUp = (): void => { void this.abandoned(); };
+    abandon?.addEventListener('abort', giveUp, { once: true });
+    try {
+      void this.supervise(await this.firstReady());
+    } catch (error) {
       this.log?.end();
       throw error;
-    });
-    void this.supervise(this.current);
+    } finally {
+      abandon?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  private async firstReady(): Promise<Incarnation> {
+    for (let starts = 1; ; starts += 1) {
+      this.spec.abandon?.throwIfAborted();
+      const started = this.current = launch(this.spec, this.log);
+      const failure = await started.ready.then(() => undefined, (error: unknown) => error as StemmaError);
+      if (failure === undefined) return started;
+      const exit = await started.exit;
+      if (this.stopping || !this.mayStartAgain(starts, exit, failure)) throw failure;
+      this.spec.onDeath?.(exit);
+      await this.pause(starts - 1);
+    }
+  }
+
+  private async abandoned(): Promise<void> {
+    this.stopping = true;
+    this.wake.abort();
+    if (this.current !== undefined) await terminate(this.current, this.spec.stopGraceMs ?? 3000);
+  }
+
+  private mayStartAgain(starts: number, { code, signal }: ChildExit, { code: why }: StemmaError): boolean {
+    const { restart, firstStartMayHelp } = this.spec;
+    if (restart === false || starts > RESTARTS_IN_A_ROW) return false;
+    // We ended it ourselves, after its time was over.
+    if (why === 'TIMEOUT') return restart === 'always';
+    return signal !== null || firstStartMayHelp?.(code) === true;
+  }
+
+  private async pause(shortLived: number): Promise<void> {
+    await delay(restartDelayMs(shortLived), undefined, { signal: this.wake.signal }).catch(() => undefined);
   }
 
   pid(): number {
@@ -125,7 +168,7 @@ class Supervisor implements SupervisedChild {
     while (!this.stopping) {
       this.spec.onDeath?.(exit);
       if (!this.mayRestart(neverReady)) break;
-      await delay(restartDelayMs(shortLived), undefined, { signal: this.wake.signal }).catch(() => undefined);
+      await this.pause(shortLived);
       if (this.stopping) break;
       this.current = launch(this.spec, this.log);
       const isReady = await this.current.ready.then(() => true, () => false);

@@ -29,6 +29,8 @@ export interface ClaimedStream<S> {
   /** The stream as read when it was claimed, and what this claim recorded since. Other roles' later facts are not in it. */
   readonly state: S;
   readonly claimId: string;
+  /** The state, from now on the caller's own: `record` evolves it no more. For who must act on facts before they are durable. */
+  release(): S;
   /**
    * Durable when it resolves, and evolved into `state`. Calls take effect one after another. A payload that this claim
    * has recorded is not recorded again (HASH_MISMATCH if altered).
@@ -84,6 +86,10 @@ class Claim<S> implements ClaimedStream<S> {
 
   get state(): S {
     return this.folded.state;
+  }
+
+  release(): S {
+    return this.folded.release();
   }
 
   record(...payloads: Payload[]): Promise<void> {

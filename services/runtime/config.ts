@@ -8,6 +8,9 @@ import { parseEnv } from 'node:util';
 import { StemmaError } from '../../core/errors.js';
 import { bucketOf } from './blob-place.js';
 import { packageRoot } from './package-root.js';
+import { readTracing, tracingEnvironment, type TracingSetting } from './tracing/setting.js';
+import { readSecurity, SECURITY_SETTINGS, securityEnvironment, type SecuritySettings } from './security-settings.js';
+import { SettingReader, type Environment, withoutCredentials } from './setting-reader.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -27,7 +30,7 @@ export interface KafkaSecurity {
   readonly passwordFile: string;
 }
 
-export interface Config {
+export interface Config extends SecuritySettings {
   readonly packageRoot: string;
   /** Logs, blobs, Temporal's database, reports: everything a run leaves behind. Absolute. */
   readonly home: string;
@@ -44,69 +47,23 @@ export interface Config {
   readonly listenHost: string;
   /** 0: any free port, printed at start. */
   readonly ports: { readonly gateway: number; readonly http: number; readonly metrics: number; readonly scoring: number; readonly temporal: number; readonly temporalUi: number };
-  /** host:port of what this process finds elsewhere; '' where it is not told. */
-  readonly addresses: { readonly temporal: string; readonly scoring: string; readonly gateway: string };
+  /** host:port of what this process finds elsewhere; '' where it is not told. Of scoring, maybe several with commas between. */
+  readonly addresses: { readonly temporal: string; readonly scoring: string; readonly gateway: string; readonly sidecar: string };
   /** Who may do what at the gateway: hashes of tokens, and the secret of the seals. Gateways and workers read it. Absolute. */
   readonly keysFile: string;
   /** The token that this process shows to a gateway. Absolute. */
   readonly tokenFile: string;
+  readonly tracing: TracingSetting;
   /** What set-up found or built: executables, and the folder of Kafka's jar files; '' where set-up has not run. */
   readonly tools: { readonly python: string; readonly temporal: string; readonly java: string; readonly kafka: string };
 }
-
-type Environment = { readonly [name: string]: string | undefined };
-
-class Reader {
-  readonly problems: string[] = [];
-
-  constructor(private readonly environment: Environment) {}
-
-  text(name: string, fallback: string): string {
-    const value = this.environment[name];
-    return value === undefined || value === '' ? fallback : value;
-  }
-
-  integer(name: string, fallback: number, low: number, high: number): number {
-    const value = this.text(name, String(fallback));
-    const parsed = Number(value);
-    if (/^\d+$/.test(value) && parsed >= low && parsed <= high) return parsed;
-    this.problems.push(`${name}: expected an integer from ${low} to ${high}, got '${value}'`);
-    return fallback;
-  }
-
-  choice<T extends string>(name: string, fallback: T, choices: readonly T[]): T {
-    const value = this.text(name, fallback);
-    const found = choices.find((choice) => choice === value);
-    if (found !== undefined) return found;
-    this.problems.push(`${name}: expected one of ${choices.join(', ')}, got '${value}'`);
-    return fallback;
-  }
-
-  /** host:port, or '' if unset. */
-  address(name: string): string {
-    const value = this.text(name, '');
-    const port = Number(/^[^\s/:]+:(\d{1,5})$/.exec(value)?.[1] ?? 0);
-    if (value === '' || (port >= 1 && port <= 65_535)) return value;
-    this.problems.push(`${name}: expected host:port, got '${value}'`);
-    return '';
-  }
-
-  refuseUnknown(known: readonly string[]): void {
-    for (const name of Object.keys(this.environment)) {
-      if (name.startsWith('STEMMA_') && !name.startsWith(TESTS_OWN) && !known.includes(name)) this.problems.push(`${name}: unknown setting; known: ${known.join(', ')}`);
-    }
-  }
-}
-
-/** Variables that only tests read. */
-const TESTS_OWN = 'STEMMA_TEST_';
 
 const KNOWN = [
   'STEMMA_HOME', 'STEMMA_LOG_LEVEL', 'STEMMA_LOG_FILE', 'STEMMA_THREADS', 'STEMMA_DEVICE', 'STEMMA_GATEWAY_PORT', 'STEMMA_HTTP_PORT', 'STEMMA_METRICS_PORT',
   'STEMMA_TEMPORAL_PORT', 'STEMMA_TEMPORAL_UI_PORT', 'STEMMA_TOOLCHAIN', 'STEMMA_PYTHON', 'STEMMA_TEMPORAL', 'STEMMA_JAVA', 'STEMMA_KAFKA',
   'STEMMA_LOG', 'STEMMA_KAFKA_TLS', 'STEMMA_KAFKA_CA_FILE', 'STEMMA_KAFKA_SASL', 'STEMMA_KAFKA_USER', 'STEMMA_KAFKA_PASSWORD_FILE',
   'STEMMA_BLOBS', 'STEMMA_LISTEN_HOST', 'STEMMA_SCORING_PORT', 'STEMMA_TEMPORAL_ADDRESS', 'STEMMA_SCORING_ADDRESS', 'STEMMA_GATEWAY_ADDRESS',
-  'STEMMA_KEYS_FILE', 'STEMMA_GATEWAY_TOKEN_FILE', 'STEMMA_PROFILE',
+  'STEMMA_SIDECAR_ADDRESS', 'STEMMA_KEYS_FILE', 'STEMMA_GATEWAY_TOKEN_FILE', 'STEMMA_PROFILE', ...SECURITY_SETTINGS,
 ];
 
 const BROKER = /^[A-Za-z0-9.-]+:\d{1,5}$/;
@@ -117,7 +74,7 @@ function brokersOf(url: string): string[] | null {
   return brokers.length > 0 && brokers.every((broker) => BROKER.test(broker) && Number(broker.slice(broker.lastIndexOf(':') + 1)) <= 65_535) ? brokers : null;
 }
 
-function readLog(reader: Reader, absolute: (path: string) => string): LogSetting {
+function readLog(reader: SettingReader, absolute: (path: string) => string): LogSetting {
   const url = reader.text('STEMMA_LOG', '');
   const caFile = reader.text('STEMMA_KAFKA_CA_FILE', '');
   const passwordFile = reader.text('STEMMA_KAFKA_PASSWORD_FILE', '');
@@ -134,13 +91,13 @@ function readLog(reader: Reader, absolute: (path: string) => string): LogSetting
   if (url === '' || url === 'embedded') return Object.freeze({ kind: 'embedded' });
   const brokers = brokersOf(url);
   if (brokers === null) {
-    reader.problems.push(`STEMMA_LOG: expected kafka://host:port[,host:port …] or embedded, got '${url}'`);
+    reader.problems.push(`STEMMA_LOG: expected kafka://host:port[,host:port …] or embedded, got '${withoutCredentials(url)}'`);
     return Object.freeze({ kind: 'embedded' });
   }
   return Object.freeze({ kind: 'kafka', brokers, security });
 }
 
-function readBlobs(reader: Reader, absolute: (path: string) => string, fallback: string): string {
+function readBlobs(reader: SettingReader, absolute: (path: string) => string, fallback: string): string {
   const place = reader.text('STEMMA_BLOBS', fallback);
   const bucket = bucketOf(place);
   if (typeof bucket === 'string') reader.problems.push(`STEMMA_BLOBS: ${bucket}`);
@@ -184,6 +141,10 @@ export function logUrl(log: LogSetting): string {
   return log.kind === 'embedded' ? 'embedded' : `kafka://${log.brokers.join(',')}`;
 }
 
+function kafkaEnvironment({ tls, caFile, sasl, user, passwordFile }: KafkaSecurity): { readonly [name: string]: string } {
+  return { STEMMA_KAFKA_TLS: tls ? 'on' : 'off', STEMMA_KAFKA_CA_FILE: caFile, STEMMA_KAFKA_SASL: sasl, STEMMA_KAFKA_USER: user, STEMMA_KAFKA_PASSWORD_FILE: passwordFile };
+}
+
 /** The environment of a process that shall have this configuration. */
 export function environmentOf(config: Config): NodeJS.ProcessEnv {
   const { ports, addresses, tools } = config;
@@ -191,18 +152,19 @@ export function environmentOf(config: Config): NodeJS.ProcessEnv {
     STEMMA_HOME: config.home, STEMMA_LOG: logUrl(config.log), STEMMA_BLOBS: config.blobs,
     STEMMA_LOG_LEVEL: config.logLevel, STEMMA_LOG_FILE: config.logFile, STEMMA_THREADS: config.threads, STEMMA_DEVICE: config.device,
     STEMMA_LISTEN_HOST: config.listenHost, STEMMA_GATEWAY_PORT: ports.gateway, STEMMA_HTTP_PORT: ports.http, STEMMA_METRICS_PORT: ports.metrics, STEMMA_SCORING_PORT: ports.scoring,
-    STEMMA_TEMPORAL_ADDRESS: addresses.temporal, STEMMA_SCORING_ADDRESS: addresses.scoring, STEMMA_GATEWAY_ADDRESS: addresses.gateway,
+    STEMMA_TEMPORAL_ADDRESS: addresses.temporal, STEMMA_SCORING_ADDRESS: addresses.scoring, STEMMA_GATEWAY_ADDRESS: addresses.gateway, STEMMA_SIDECAR_ADDRESS: addresses.sidecar,
     STEMMA_KEYS_FILE: config.keysFile, STEMMA_GATEWAY_TOKEN_FILE: config.tokenFile,
+    ...securityEnvironment(config), ...(config.log.kind === 'kafka' ? kafkaEnvironment(config.log.security) : {}),
     STEMMA_PYTHON: tools.python, STEMMA_TEMPORAL: tools.temporal, STEMMA_JAVA: tools.java, STEMMA_KAFKA: tools.kafka,
   };
-  return { ...process.env, ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])) };
+  return { ...process.env, ...tracingEnvironment(config.tracing), ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])) };
 }
 
 /** Throws one StemmaError('setup', 'INVALID') that lists every problem on a line of its own. */
 export function readConfig(environment: Environment = process.env, stronger: Environment = {}): Config {
   const told = { ...environment, ...stronger };
   const problems: string[] = [];
-  const reader = new Reader({ ...readProfile(told['STEMMA_PROFILE'] ?? '', problems), ...told });
+  const reader = new SettingReader({ ...readProfile(told['STEMMA_PROFILE'] ?? '', problems), ...told });
   reader.problems.push(...problems);
   const root = packageRoot();
   reader.refuseUnknown(KNOWN);
@@ -211,7 +173,7 @@ export function readConfig(environment: Environment = process.env, stronger: Env
   const toolchain = readToolchain(absolute(reader.text('STEMMA_TOOLCHAIN', join('.stemma', 'toolchain.json'))), reader.problems);
   const home = absolute(reader.text('STEMMA_HOME', '.stemma'));
   const logFile = reader.text('STEMMA_LOG_FILE', '');
-  const config: Config = {
+  const plain = {
     packageRoot: root,
     home,
     blobs: readBlobs(reader, absolute, join(home, 'blobs')),
@@ -227,8 +189,10 @@ export function readConfig(environment: Environment = process.env, stronger: Env
       temporal: port('STEMMA_TEMPORAL_PORT'), temporalUi: port('STEMMA_TEMPORAL_UI_PORT'),
     }),
     addresses: Object.freeze({
-      temporal: reader.address('STEMMA_TEMPORAL_ADDRESS'), scoring: reader.address('STEMMA_SCORING_ADDRESS'), gateway: reader.address('STEMMA_GATEWAY_ADDRESS'),
+      temporal: reader.address('STEMMA_TEMPORAL_ADDRESS'), scoring: reader.addresses('STEMMA_SCORING_ADDRESS'), gateway: reader.address('STEMMA_GATEWAY_ADDRESS'),
+      sidecar: reader.address('STEMMA_SIDECAR_ADDRESS'),
     }),
+    tracing: readTracing(reader),
     tools: Object.freeze({
       python: reader.text('STEMMA_PYTHON', toolchain.python),
       temporal: reader.text('STEMMA_TEMPORAL', toolchain.temporal),
@@ -237,6 +201,7 @@ export function readConfig(environment: Environment = process.env, stronger: Env
     }),
     log: readLog(reader, absolute),
   };
+  const config: Config = { ...plain, ...readSecurity(reader, plain, absolute) };
   if (reader.problems.length > 0) {
     const title = `${reader.problems.length} problem${reader.problems.length === 1 ? '' : 's'} in the environment's settings`;
     throw new StemmaError('setup', 'INVALID', [title, ...reader.problems.map((problem) => `  ${problem}`)].join('\n'), 'Correct or unset these variables.');

@@ -7,8 +7,10 @@ import { isAlive } from './process-alive.js';
 export interface Door {
   /** host:port */
   readonly gateway: string;
-  /** http://host:port of the same gateway. */
+  /** http://host:port of the same gateway, or https://. */
   readonly http: string;
+  /** Both are served over TLS. */
+  readonly tls: boolean;
   readonly log: LogSetting;
 }
 
@@ -23,6 +25,6 @@ export async function openDoor(home: string, door: Door): Promise<() => Promise<
 export async function findDoor(home: string): Promise<Door | undefined> {
   const text = await readFile(join(home, 'platform.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  const { pid, gateway, http, log } = JSON.parse(text) as Door & { readonly pid: number };
-  return isAlive(pid) ? { gateway, http, log } : undefined;
+  const { pid, gateway, http, tls, log } = JSON.parse(text) as Door & { readonly pid: number };
+  return isAlive(pid) ? { gateway, http, tls, log } : undefined;
 }

@@ -4,9 +4,11 @@
  */
 import {
   Metadata, Server, ServerCredentials, credentials, status,
-  type CallOptions, type ChannelOptions, type ServerInterceptor, type ServiceError, type UntypedServiceImplementation, type ServiceDefinition,
+  type CallOptions, type ChannelCredentials, type ChannelOptions, type ServerInterceptor, type ServiceError, type UntypedServiceImplementation, type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { setTimeout as delay } from 'node:timers/promises';
+import { callInterceptors } from './tracing/sidecar-spans.js';
+import { dialable } from './tls/loopback.js';
 import { BOUNDARIES, ERROR_CODES, StemmaError, type Boundary, type ErrorCode } from '../../core/errors.js';
 
 export const REASON_KEY = 'stemma-reason';
@@ -31,7 +33,26 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_retries': 0,
 };
 
-export const insecureCredentials = credentials.createInsecure();
+/** How a client reaches a server. */
+export interface Channel {
+  readonly credentials: ChannelCredentials;
+  readonly options: ChannelOptions;
+}
+
+/** In plain text: on this machine, or where somebody has said so (STEMMA_INSECURE). */
+export const PLAIN_CHANNEL: Channel = { credentials: credentials.createInsecure(), options: CHANNEL_OPTIONS };
+
+/**
+ * A connection is made anew after an hour, when no call is open on it or each has ended: certificates that were replaced, or an authority that is
+ * believed no more, then hold for everyone. Streams are not cut.
+ */
+const MAX_CONNECTION_AGE_MS = 3_600_000;
+
+/**
+ * A server may ping as often as it likes. It must: a connection that its peer closed in the middle of a frame is noticed by the next
+ * ping only, and keeps its socket until then (found by fuzzing).
+ */
+const SERVER_KEEPALIVE_MS = 20_000;
 
 const CODE_OF_STATUS: { readonly [S in status]?: ErrorCode } = {
   [status.UNAVAILABLE]: 'UNAVAILABLE',
@@ -81,7 +102,7 @@ export function fromServiceError(asked: Boundary, error: ServiceError): StemmaEr
   const boundary = BOUNDARIES.find((known) => known === named) ?? asked;
   const reason = metadataText(error.metadata, REASON_KEY);
   const code = isErrorCode(reason) ? reason : codeOfStatus(error);
-  const remedy = metadataText(error.metadata, REMEDY_KEY) || remedyOf(code, boundary);
+  const remedy = metadataText(error.metadata, REMEDY_KEY) || remedyOf(code, boundary, error.details || error.message);
   return new StemmaError(boundary, code, `${boundary}: ${error.details || error.message}`, remedy, error);
 }
 
@@ -91,7 +112,11 @@ function codeOfStatus(error: ServiceError): ErrorCode {
   return CODE_OF_STATUS[error.code] ?? 'INVALID';
 }
 
-function remedyOf(code: ErrorCode, boundary: Boundary): string {
+/** A handshake that failed: nothing was asked yet, and new certificate files may mend it while both sides run. */
+const HANDSHAKE = /certificate|altnames|EPROTO|ssl3|tls|wrong version number|self-signed/i;
+
+function remedyOf(code: ErrorCode, boundary: Boundary, said: string): string {
+  if (code === 'UNAVAILABLE' && HANDSHAKE.test(said)) return `Do both sides have certificates that the other's authority vouches for, for the name asked? See STEMMA_TLS_CERT_FILE and STEMMA_TLS_CA_FILE of the ${boundary}'s process and of this one.`;
   if (code === 'UNAVAILABLE' || code === 'TIMEOUT') return `Is the ${boundary}'s process running? Try again.`;
   if (code === 'WEIGHTS_NOT_LOADED') return 'Load the weights, then try again.';
   if (code === 'WRONG_PARENT') return 'Restore the parent state, then try again.';
@@ -105,17 +130,27 @@ function metadataText(metadata: Metadata | undefined, key: string): string {
   return value === undefined ? '' : value.toString();
 }
 
+/**
+ * A status travels in a header, and a header that is too long breaks the connection for everyone on it: an error that quotes
+ * what the caller sent must not be as long as that.
+ */
+const MAX_DETAILS = 2000;
+
+function cut(text: string): string {
+  return text.length <= MAX_DETAILS ? text : `${text.slice(0, MAX_DETAILS)}… (${text.length} characters)`;
+}
+
 /** What a handler answers with when it throws. */
 export function toServiceError(error: unknown): Partial<ServiceError> {
   const metadata = new Metadata();
   if (!(error instanceof StemmaError)) {
-    return { code: status.INTERNAL, details: error instanceof Error ? error.message : String(error), metadata };
+    return { code: status.INTERNAL, details: cut(error instanceof Error ? error.message : String(error)), metadata };
   }
   metadata.set(REASON_KEY, error.code);
   metadata.set(BOUNDARY_KEY, error.boundary);
   // Header values are ASCII.
-  metadata.set(REMEDY_KEY, error.remedy.replace(/[^\x20-\x7e]/g, '?'));
-  return { code: STATUS_OF_CODE[error.code], details: error.message, metadata };
+  metadata.set(REMEDY_KEY, cut(error.remedy).replace(/[^\x20-\x7e]/g, '?'));
+  return { code: STATUS_OF_CODE[error.code], details: cut(error.message), metadata };
 }
 
 export type UnaryMethod<Request, Response> = (
@@ -134,7 +169,7 @@ export function callUnary<Request, Response>(
   method: UnaryMethod<Request, Response>, request: Request, { boundary, timeoutMs, metadata = new Metadata() }: CallSettings,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const options = { deadline: Date.now() + timeoutMs };
+    const options = { deadline: Date.now() + timeoutMs, interceptors: callInterceptors() };
     method(request, metadata, options, (error, response) => {
       if (error === null) resolve(response);
       else reject(fromServiceError(boundary, error));
@@ -171,7 +206,7 @@ function isAway(error: unknown): error is StemmaError {
 }
 
 export interface RunningGrpcServer {
-  /** host:port, the port as bound. */
+  /** host:port, the port as bound, as this machine finds it. */
   readonly address: string;
   close(): Promise<void>;
 }
@@ -184,17 +219,22 @@ export interface GrpcListen {
   readonly interceptors?: readonly ServerInterceptor[];
   /** Of one message that arrives; RESOURCE_EXHAUSTED beyond. */
   readonly maxRequestBytes?: number;
+  /** Absent: plain text. */
+  readonly credentials?: ServerCredentials;
+  /** Of a connection over TLS. */
+  readonly maxConnectionAgeMs?: number;
 }
 
 /** Serves one service. UNAVAILABLE (with the reason) if it cannot bind. */
 export async function serveGrpc(service: ServiceDefinition, implementation: UntypedServiceImplementation, listen: GrpcListen): Promise<RunningGrpcServer> {
   const server = new Server({
-    ...CHANNEL_OPTIONS, interceptors: [...(listen.interceptors ?? [])],
+    ...CHANNEL_OPTIONS, 'grpc.keepalive_time_ms': SERVER_KEEPALIVE_MS, interceptors: [...(listen.interceptors ?? [])],
     'grpc.max_receive_message_length': listen.maxRequestBytes ?? MAX_MESSAGE_BYTES,
+    ...(listen.credentials && { 'grpc.max_connection_age_ms': listen.maxConnectionAgeMs ?? MAX_CONNECTION_AGE_MS }),
   });
   server.addService(service, implementation);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${listen.host}:${listen.port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`${listen.host}:${listen.port}`, listen.credentials ?? ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) return resolve(bound);
       reject(new StemmaError(listen.boundary, 'UNAVAILABLE', `cannot listen on ${listen.host}:${listen.port}: ${error.message}`,
         'Is the port in use? Choose another one, or end the process that holds it.', error));
@@ -204,5 +244,5 @@ export async function serveGrpc(service: ServiceDefinition, implementation: Unty
     const forced = setTimeout(() => server.forceShutdown(), 2000);
     server.tryShutdown(() => { clearTimeout(forced); resolve(); });
   });
-  return { address: `${listen.host}:${port}`, close };
+  return { address: `${dialable(listen.host)}:${port}`, close };
 }

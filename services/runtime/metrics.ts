@@ -2,12 +2,13 @@
  * prom-client with our naming held: `stemma_` first, base units (seconds, bytes, tokens), counters end in `_total`.
  * The registry is an argument, never global: two services in one process, or two tests, do not meet.
  */
-import { createServer } from 'node:http';
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { Health } from './health.js';
+import { hasCertificate, webServer } from './tls/web.js';
+import type { Tls } from './tls/tls.js';
 
 export interface MetricSpec<L extends string> {
   readonly name: string;
@@ -56,7 +57,7 @@ export function histogram<L extends string>(registry: Registry, spec: MetricSpec
 
 export interface MetricsServer {
   readonly port: number;
-  /** http://HOST:PORT/metrics */
+  /** http://HOST:PORT/metrics, or https:// */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -70,18 +71,20 @@ export interface MetricsServerSpec {
   readonly others?: () => Promise<string>;
   /** /healthz and /readyz answer 503 with what is wrong, a line each, or 200. Default: always well. */
   readonly health?: Pick<Health, 'live' | 'ready'>;
+  /** Over TLS /metrics asks for a certificate; /healthz and /readyz ask nobody, as a kubelet has none. Default: plain text. */
+  readonly tls?: Tls | null;
 }
 
 /** Serves /metrics, /healthz (live) and /readyz (ready). UNAVAILABLE when the port is in use. */
 export async function serveMetrics(spec: MetricsServerSpec): Promise<MetricsServer> {
-  const server = createServer((request, response) => {
-    answer(spec, request.url ?? '/', response).catch((error: unknown) => send(response, 500, `${String(error)}\n`));
+  const server = webServer(spec.tls ? { tls: spec.tls, clients: 'optional' } : null, {}, (request, response) => {
+    answer(spec, request, response).catch((error: unknown) => send(response, 500, `${String(error)}\n`));
   });
   await listen(server, spec);
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://${spec.host}:${port}/metrics`,
+    url: `http${spec.tls ? 's' : ''}://${spec.host}:${port}/metrics`,
     close: () => new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
@@ -89,17 +92,22 @@ export async function serveMetrics(spec: MetricsServerSpec): Promise<MetricsServ
   };
 }
 
-async function answer(spec: MetricsServerSpec, url: string, response: ServerResponse): Promise<void> {
-  const path = url.split('?')[0];
+async function answer(spec: MetricsServerSpec, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = (request.url ?? '/').split('?')[0];
   if (path === '/metrics') {
-    const [own, others] = await Promise.all([spec.registry.metrics(), spec.others?.() ?? '']);
-    send(response, 200, own + others, spec.registry.contentType);
+    await answerFigures(spec, request, response);
   } else if (path === '/healthz' || path === '/readyz') {
     const problems = await spec.health?.[path === '/healthz' ? 'live' : 'ready']() ?? [];
     send(response, problems.length === 0 ? 200 : 503, `${problems.length === 0 ? 'ok' : problems.join('\n')}\n`);
   } else {
     send(response, 404, 'see /metrics, /healthz and /readyz\n');
   }
+}
+
+async function answerFigures(spec: MetricsServerSpec, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (spec.tls && !hasCertificate(request)) return send(response, 403, 'the figures are for who shows a certificate of a known authority\n');
+  const [own, others] = await Promise.all([spec.registry.metrics(), spec.others?.() ?? '']);
+  send(response, 200, own + others, spec.registry.contentType);
 }
 
 function send(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {

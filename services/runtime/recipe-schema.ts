@@ -2,7 +2,8 @@
  * Recipes as YAML: parsed into core/recipe/recipe.ts, all problems at once, each with its path, line and reason.
  * A recipe is untrusted input: its size and its aliases are bounded, and nothing in it is executed.
  */
-import { readFile, readdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { LineCounter, isNode, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
@@ -20,6 +21,9 @@ import { recipeShape } from './recipe-shapes.js';
 const MAX_RECIPE_BYTES = 256 * 1024;
 /** Enough for anchors that repeat an optimizer; far below what makes an alias bomb grow. */
 const MAX_ALIASES = 100;
+const MOST_FAULTS = 20;
+/** Brackets that are open at once, or dashes in a row: no recipe has ten. The parser takes a time that grows with their square. */
+const MOST_NESTED = 100;
 
 type Path = readonly (string | number)[];
 
@@ -60,7 +64,8 @@ function pathOf(text: string): Path {
 
 /** Checks a plain value against the shape, its references and everything across fields. `locate` adds line numbers. */
 function checkRecipe(raw: unknown, sourceName: string, locate: Locate): Recipe {
-  const { recipe, problems: shape } = shapeProblems(raw);
+  const { recipe, problems: found } = shapeProblems(raw);
+  const shape = [...found, ...prototypeKeys(raw)];
   const problems: Problem[] = [
     ...shape.map(({ path, reason }) => ({ path: pathText(path), reason })),
     ...referenceProblems(stageGraphOf(raw)),
@@ -76,7 +81,7 @@ function checkRecipe(raw: unknown, sourceName: string, locate: Locate): Recipe {
 
 /** A recipe that is already a value: from a manifest, or with an amended setting. Throws as parseRecipe does. */
 export function parseRecipeValue(raw: unknown, sourceName: string): Recipe {
-  return checkRecipe(raw, sourceName, () => null);
+  return withinStack(sourceName, () => checkRecipe(raw, sourceName, () => null));
 }
 
 /** YAML text to a recipe. Throws one StemmaError('recipe', 'INVALID') that lists every problem on a line of its own. */
@@ -85,19 +90,51 @@ export function parseRecipe(yamlText: string, sourceName: string): Recipe {
   if (bytes > MAX_RECIPE_BYTES) {
     throw invalid(sourceName, [`${bytes} bytes; a recipe has at most ${MAX_RECIPE_BYTES}`], 'Check that this file is a recipe.');
   }
+  if (nestedDeeply(yamlText)) throw invalid(sourceName, ['nested too deeply'], 'Check that this file is a recipe.');
   const lines = new LineCounter();
-  const document = parseDocument(yamlText, { lineCounter: lines, prettyErrors: true });
+  const document = withinStack(sourceName, () => parseDocument(yamlText, { lineCounter: lines, prettyErrors: false }));
   const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
-    throw invalid(sourceName, faults.map((fault) => fault.message.trimEnd().replaceAll('\n', '\n  ')), 'Correct the YAML at the places named.');
+  // Where, and what rule, but not the text: whoever submits a path may not be allowed to read that file.
+  if (faults.length > 0) throw invalid(sourceName, faults.slice(0, MOST_FAULTS).map(({ code, pos }) => `line ${lines.linePos(pos[0]).line}, column ${lines.linePos(pos[0]).col}: ${faultText(code)}`), 'Correct the YAML at the places named.');
+  return withinStack(sourceName, () => checkRecipe(plainValue(document, sourceName), sourceName, locator(document, lines)));
+}
+
+/** BAD_INDENT → bad indent */
+function faultText(code: string): string {
+  return code.toLowerCase().replaceAll('_', ' ');
+}
+
+function nestedDeeply(text: string): boolean {
+  let open = 0;
+  for (const character of text) {
+    if (character === '[' || character === '{') open += 1;
+    else if (character === ']' || character === '}') open = Math.max(0, open - 1);
+    if (open > MOST_NESTED) return true;
   }
-  return checkRecipe(plainValue(document, sourceName), sourceName, locator(document, lines));
+  return new RegExp(`(?:[-?:]\\s+){${MOST_NESTED}}`).test(text);
+}
+
+/** Parsing and checking recurse: what is nested too deeply for the stack is refused like anything else. */
+function withinStack<T>(sourceName: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw invalid(sourceName, ['nested too deeply'], 'Check that this file is a recipe.');
+  }
+}
+
+/** A key that would reach the prototype of whatever object it is copied into. */
+function prototypeKeys(value: unknown, path: Path = []): { path: Path; reason: string }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (key === '__proto__' ? [{ path: [...path, key], reason: 'unknown key' }] : prototypeKeys(inner, [...path, key])));
 }
 
 function plainValue(document: Document, sourceName: string): unknown {
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
+    if (error instanceof RangeError) throw error;
     // The yaml library throws ReferenceError on an alias bomb and on an alias without anchor.
     const reason = error instanceof Error ? error.message : String(error);
     throw invalid(sourceName, [`aliases refused: ${reason}`], `Write repeated parts out, or use fewer aliases (at most ${MAX_ALIASES}, nested ones multiply).`);
@@ -108,11 +145,27 @@ function plainValue(document: Document, sourceName: string): unknown {
 export async function loadRecipe(nameOrPath: string): Promise<Recipe> {
   const isPath = /[/\\]|\.ya?ml$/.test(nameOrPath);
   const file = isPath ? resolve(nameOrPath) : join(packageRoot(), 'recipes', `${nameOrPath}.yaml`);
-  const text = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT' && error.code !== 'EISDIR') throw error;
-    throw new StemmaError('recipe', 'NOT_FOUND', `no recipe '${nameOrPath}' (looked for ${file})`, `Known recipes: ${(await recipeNames()).join(', ')}; or give the path of a .yaml file.`);
+  if (!/^[^\0]{1,4096}\.ya?ml$/.test(file)) throw new StemmaError('recipe', 'INVALID', `'${nameOrPath.slice(0, 200)}' cannot be a recipe: its name must end in .yaml`, 'Give the name of a recipe, or the path of a .yaml file.');
+  const text = await readRecipeFile(file, nameOrPath).catch(async (error: NodeJS.ErrnoException) => {
+    if (!NO_FILE.has(error.code ?? '')) throw error;
+    throw new StemmaError('recipe', 'NOT_FOUND', `no recipe '${nameOrPath.slice(0, 200)}'${isPath ? ` (looked for ${file.slice(0, 400)})` : ''}`, `Known recipes: ${(await recipeNames()).join(', ')}; or give the path of a .yaml file.`);
   });
   return parseRecipe(text, isPath ? nameOrPath : `recipes/${nameOrPath}.yaml`);
+}
+
+const NO_FILE: ReadonlySet<string> = new Set(['ENOENT', 'EISDIR', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENXIO', 'EACCES', 'EPERM']);
+
+/** The path may come from a stranger: a pipe or a device must not hold this process, nor fill it. */
+async function readRecipeFile(file: string, nameOrPath: string): Promise<string> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw invalid(nameOrPath, ['it is no file'], 'Give the path of a .yaml file.');
+    if (stat.size > MAX_RECIPE_BYTES) throw invalid(nameOrPath, [`${stat.size} bytes; a recipe has at most ${MAX_RECIPE_BYTES}`], 'Check that this file is a recipe.');
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Names of the recipes that ship with the package. */

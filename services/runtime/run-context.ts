@@ -60,6 +60,8 @@ interface Loading {
 }
 
 async function loadRunContext(run: string, { logs, blobs, mode }: Loading): Promise<RunContext> {
+  // Opened for writing a log is made: whoever asks for scores of a run that is not there must not make one.
+  if (mode === 'write' && !(await logs.list()).includes(run)) throw new StemmaError('log', 'NOT_FOUND', 'there is no such run', 'Submit the run first.');
   const log = await logs.open(run, mode);
   const { state } = await readFold(log, runStream(run), runFold);
   const manifestRef = state.created?.manifest;

@@ -9,7 +9,8 @@ import { measuredLogs } from './log-metrics.js';
 import type { Logger } from './logger.js';
 import { openBlobs } from './open-blobs.js';
 import { createRunContexts, type RunContexts } from './run-context.js';
-import { startSidecar, type SidecarProcess } from './sidecar-process.js';
+import type { Tls } from './tls/tls.js';
+import { startSidecar, type SidecarProcess, type SidecarSpec } from './sidecar-process.js';
 
 export interface ServiceBase {
   readonly config: Config;
@@ -19,6 +20,8 @@ export interface ServiceBase {
   readonly blobs: BlobStore;
   readonly contexts: RunContexts;
   readonly keyring: Keyring;
+  /** Certificates of this process; null: all is on loopback, or may be plain. */
+  readonly tls: Tls | null;
   /** For people: service, host, process id. */
   readonly holder: string;
   /** Called as work progresses. */
@@ -27,7 +30,7 @@ export interface ServiceBase {
   readonly cancellation: () => AbortSignal;
 }
 
-export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat' | 'cancellation'> & { readonly service: string };
+export type ServiceBaseSpec = Pick<ServiceBase, 'config' | 'logger' | 'registry' | 'logs' | 'heartbeat' | 'cancellation' | 'tls'> & { readonly service: string };
 
 export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Promise<ServiceBase> {
   const logs = measuredLogs(spec.logs, spec.registry);
@@ -36,9 +39,9 @@ export async function openServiceBase({ service, ...spec }: ServiceBaseSpec): Pr
 }
 
 /** A sidecar of this process. Threads and device are the configuration's: the same everywhere, or a run would not repeat bit for bit. */
-export function startOwnSidecar(config: Config, logFile: string): Promise<SidecarProcess> {
+export function startOwnSidecar(config: Config, logFile: string, more: Pick<SidecarSpec, 'tls' | 'exports'> = {}): Promise<SidecarProcess> {
   return startSidecar({
     python: config.tools.python, kernelsDirectory: `${config.packageRoot}/kernels`, blobs: config.blobs,
-    threads: config.threads, device: config.device, logFile,
+    threads: config.threads, device: config.device, logFile, ...more,
   });
 }

@@ -4,7 +4,7 @@
  */
 import type { Counter, Gauge, Registry } from 'prom-client';
 import { TrainerServiceClient, type GetStatusResponse } from '../../proto/gen/stemma/v1/trainer.js';
-import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from './grpc.js';
+import { PLAIN_CHANNEL, callUnary } from './grpc.js';
 import { counter, gauge } from './metrics.js';
 
 /** A scrape that waits longer for a sidecar that starts again tells nobody anything. */
@@ -20,6 +20,8 @@ interface Instruments {
   readonly models: Gauge;
   readonly memory: Gauge;
   readonly device: Gauge<'device' | 'torch'>;
+  readonly deviceFree: Gauge<'device'>;
+  readonly deviceSize: Gauge<'device'>;
 }
 
 export interface SidecarWatch {
@@ -28,8 +30,8 @@ export interface SidecarWatch {
   readonly close: () => void;
 }
 
-export function registerSidecarMetrics(registry: Registry, address: string): SidecarWatch {
-  const client = new TrainerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+export function registerSidecarMetrics(registry: Registry, address: string, { credentials, options } = PLAIN_CHANNEL): SidecarWatch {
+  const client = new TrainerServiceClient(address, credentials, options);
   const ask = (): Promise<GetStatusResponse> => callUnary(client.getStatus.bind(client), {}, { boundary: 'trainer', timeoutMs: STATUS_WITHIN_MS });
   // Registered first, because a scrape reads in that order: one question a scrape, and the others show its answer.
   gauge(registry, {
@@ -56,6 +58,9 @@ export function registerSidecarMetrics(registry: Registry, address: string): Sid
     models: gauge(registry, { name: 'stemma_sidecar_loaded_models', help: 'Models in memory, the trainer\'s current one included.' }),
     memory: gauge(registry, { name: 'stemma_sidecar_peak_memory_bytes', help: 'Highest resident memory since it started.' }),
     device: gauge(registry, { name: 'stemma_sidecar_device', help: '1 for what the sidecar computes on.', labels: ['device', 'torch'] }),
+    // Labelled, so that a CPU has no series instead of a zero.
+    deviceFree: gauge(registry, { name: 'stemma_sidecar_device_memory_free_bytes', help: 'Free memory of the GPU, as its driver counts it over all processes; none on a CPU.', labels: ['device'] }),
+    deviceSize: gauge(registry, { name: 'stemma_sidecar_device_memory_size_bytes', help: 'Memory of the GPU; none on a CPU.', labels: ['device'] }),
   };
   return { answers: ask, close: () => client.close() };
 }
@@ -73,6 +78,10 @@ function show(to: Instruments, answer: GetStatusResponse | undefined): void {
   to.memory.set(Number(answer.peakMemoryBytes));
   const { device, torch } = JSON.parse(answer.fingerprintJson) as { device: string; torch: string };
   to.device.set({ device, torch }, 1);
+  if (answer.deviceMemory !== undefined) {
+    to.deviceFree.set({ device }, Number(answer.deviceMemory.freeBytes));
+    to.deviceSize.set({ device }, Number(answer.deviceMemory.totalBytes));
+  }
   for (const [counted, shapes] of [[to.heads, answer.heads], [to.scorerHeads, answer.scorerHeads]] as const) {
     for (const { implementation, vocabulary, topK, uses } of shapes) counted.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(uses));
   }

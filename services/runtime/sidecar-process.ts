@@ -4,6 +4,7 @@
  */
 import { StemmaError } from '../../core/errors.js';
 import { superviseChild, type ChildExit } from './child-process.js';
+import type { TlsFiles } from './security-settings.js';
 
 export interface SidecarSpec {
   /** The interpreter whose packages include torch, transformers and grpcio. */
@@ -15,10 +16,21 @@ export interface SidecarSpec {
   /** Torch threads: part of the fingerprint, because sums depend on it. */
   readonly threads: number;
   readonly device?: 'cpu' | 'cuda' | 'auto';
+  /** Absent: plain text. */
+  readonly tls?: SidecarTls;
+  /** The directory below which it may export; without it nowhere. */
+  readonly exports?: string;
   /** Everything it prints is appended here. */
   readonly logFile?: string;
   /** Importing torch takes seconds on a cold disk. */
   readonly readyTimeoutMs?: number;
+}
+
+/** It reads these files anew for each connection, and serves whoever's certificate has one of the names. */
+export interface SidecarTls {
+  readonly files: TlsFiles;
+  /** As in a subjectAltName, without what kind of name it is. */
+  readonly callers: readonly string[];
 }
 
 export interface SidecarProcess {
@@ -47,7 +59,8 @@ export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
     command: spec.python,
     args: () => [
       '-u', '-m', 'sidecar', '--blobs', spec.blobs, '--port', String(ready?.port ?? 0), '--threads', String(spec.threads),
-      ...(spec.device === undefined ? [] : ['--device', spec.device]),
+      ...(spec.device === undefined ? [] : ['--device', spec.device]), ...(spec.tls === undefined ? [] : tlsArguments(spec.tls)),
+      ...(spec.exports === undefined ? [] : ['--exports', spec.exports]),
     ],
     cwd: spec.kernelsDirectory,
     ready: {
@@ -70,6 +83,10 @@ export async function startSidecar(spec: SidecarSpec): Promise<SidecarProcess> {
     stop: () => child.stop(),
     exited: child.exited,
   };
+}
+
+function tlsArguments({ files, callers }: SidecarTls): string[] {
+  return ['--tls-cert', files.certFile, '--tls-key', files.keyFile, '--tls-ca', files.caFile, ...callers.flatMap((name) => ['--tls-caller', name])];
 }
 
 /** For a process that has lost its sidecar: it can no longer do its work. */

@@ -44,7 +44,7 @@ interface Subject {
 
 type Routed = Subject & { readonly route: ScorerRoute };
 
-/** Answers in the order asked. An episode of a domain routed to 'none' has neither a score nor a failure. */
+/** Answers in the order asked. An episode of a domain routed to 'none', or of another part, has neither a score nor a failure. */
 export function createTeacherScoring(deps: TeacherScoringDeps): TeacherScoring {
   return { scoreEpisodes: (request) => scoreEpisodes(deps, request) };
 }
@@ -52,7 +52,9 @@ export function createTeacherScoring(deps: TeacherScoringDeps): TeacherScoring {
 async function scoreEpisodes(deps: TeacherScoringDeps, request: ScoringRequest): Promise<readonly EpisodeScoring[]> {
   const subjects = await readSubjects(deps, request);
   const routed = subjects.filter((subject): subject is Routed => subject.route !== 'none');
-  const chunks = planChunks(routed, ({ route }) => `${route.weightsHash}/${route.topK}`, ({ trajectory }) => trajectory.tokens.length);
+  // Planned over all of them whatever the part: so a table is the same, whoever makes it and however many share the work.
+  const chunks = planChunks(routed, ({ route }) => `${route.weightsHash}/${route.topK}`, ({ trajectory }) => trajectory.tokens.length)
+    .filter((_, index) => index % (request.parts ?? 1) === (request.part ?? 0));
   const answers = new Map<string, EpisodeScoring>();
   const settling: Promise<void>[] = [];
   for (const chunk of chunks) {

@@ -15,6 +15,7 @@ export function episodeStats(episodes: readonly Finished[], perDomain: boolean):
     const { generatedPositions, tokens } = episode.trajectory;
     for (const suffix of suffixes) {
       add(`reward${suffix}`, episode.reward);
+      for (const { name, value } of episode.state.components) add(`reward_${name}${suffix}`, value);
       add(`correct${suffix}`, Number(episode.correct));
       add(`truncated${suffix}`, Number(episode.status === 'truncated'));
       add(`generated_tokens${suffix}`, generatedPositions.length);

@@ -1,11 +1,13 @@
 /** One step of the fold: close the batch, take the step, commit it, and a snapshot when due. */
 import type { ClosedBatch } from '../../core/batch/batch.js';
 import { learningRateAt } from '../../core/loss/learning-rate.js';
+import { stepFigures } from '../../core/projection/figures.js';
 import type { StepResult, TrainerState } from '../../core/ports.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { Batch, StepSettings } from '../../proto/gen/stemma/v1/data.js';
 import type { BatchClosed, BlobRef, Stat } from '../../proto/gen/stemma/v1/events.js';
 import { canonicalJson, sha256Hex } from '../runtime/canonical-json.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import { ensureTrainer } from './recover.js';
 import type { StageSession, TrainingDeps } from './session.js';
 import { stepInput } from './step-input.js';
@@ -72,7 +74,7 @@ export async function takeStep(deps: TrainingDeps, session: StageSession, parent
   const closed = session.stage.state.closed.get(parent.step + 1);
   const batch = closed?.batch;
   if (!batch) throw new Error(`step ${parent.step + 1} has no closed batch`);
-  const result = await deps.metrics.timed(session.recipe.kind, 'step', () => deps.trainer.step(stepInput(parent, closed, batch)));
+  const result = await inSpan('learn', { about: { ...session.ref, step: closed.step } }, () => deps.metrics.timed(session.recipe.kind, 'step', () => deps.trainer.step(stepInput(parent, closed, batch))));
   return { closed, parent, result };
 }
 
@@ -85,14 +87,15 @@ export async function recordStep(
   deps: TrainingDeps, session: StageSession, { closed, parent, result }: TakenStep, extra: readonly Stat[],
 ): Promise<void> {
   const spent = await deps.stopwatch.lap(result.busySeconds);
+  const stats = [...result.stats, ...byDomain(closed, result.sampleStats), ...extra];
   await deps.metrics.timed(session.recipe.kind, 'commit', () => session.stage.record({
     $case: 'stepCommitted',
     value: {
       step: closed.step, batchId: closed.batchId, parentStateHash: parent.stateHash,
-      stateHash: result.stateHash, weightsHash: result.weightsHash, spent,
-      stats: [...result.stats, ...byDomain(closed, result.sampleStats), ...extra],
+      stateHash: result.stateHash, weightsHash: result.weightsHash, spent, stats,
     },
   }));
+  session.figures = stepFigures(stats);
   if (snapshotIsDue(session, closed.step)) await takeSnapshot(deps, session, result);
 }
 

@@ -1,5 +1,6 @@
 /** What learner and distiller plan and step with: one trainer, and teacher scoring wherever it is. */
 import { sidecarTrainer } from '../adapters/trainer/sidecar.js';
+import type { Channel } from '../runtime/grpc.js';
 import type { ServiceBase } from '../runtime/service-base.js';
 import { teacherScoringClient } from '../teacher-scoring/client.js';
 import type { TeacherScoring } from './scoring.js';
@@ -12,15 +13,27 @@ export interface Training {
   close(): void;
 }
 
+export interface Reached {
+  /** host:port */
+  readonly address: string;
+  /** Absent: plain text. */
+  readonly channel?: Channel;
+}
+
 export interface TrainingSpec {
-  readonly sidecarAddress: string;
-  readonly scoringAddress: string;
+  readonly sidecar: Reached;
+  readonly scoring: {
+    /** host:port, or several with commas between. */
+    readonly address: string;
+    /** Absent: plain text. */
+    readonly channelTo?: (address: string) => Channel;
+  };
   readonly samplers: Samplers;
 }
 
-export function openTraining(base: ServiceBase, { sidecarAddress, scoringAddress, samplers }: TrainingSpec): Training {
-  const trainer = sidecarTrainer(sidecarAddress);
-  const scoring = teacherScoringClient(scoringAddress);
+export function openTraining(base: ServiceBase, { sidecar, scoring: scorer, samplers }: TrainingSpec): Training {
+  const trainer = sidecarTrainer(sidecar.address, sidecar.channel);
+  const scoring = teacherScoringClient(scorer.address, scorer.channelTo);
   const nowMs = (): number => performance.now();
   return {
     deps: { ...base, trainer, scoring, samplers, nowMs, metrics: createTrainingMetrics(base.registry), stopwatch: startStopwatch(trainer, nowMs, samplers === 'beside-trainer') },

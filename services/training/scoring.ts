@@ -12,6 +12,9 @@ export interface ScoringRequest {
   readonly episodes: readonly string[];
   /** Whose settings hold. */
   readonly step: number;
+  /** Of `parts` that the chunks of these episodes are dealt into; absent: all of them. */
+  readonly part?: number;
+  readonly parts?: number;
 }
 
 export interface EpisodeScoring {

@@ -6,12 +6,13 @@
 import { StemmaError } from '../../core/errors.js';
 import { runStream, stageStream } from '../../core/log/keys.js';
 import type { BlobStore, Trainer } from '../../core/ports.js';
+import type { StageFigures } from '../../core/projection/figures.js';
 import type { StageRecipe } from '../../core/recipe/recipe.js';
 import { stageAt } from '../../core/run/amend.js';
 import { runFold, type RunState } from '../../core/run/run.js';
 import { stageFold, type StageState } from '../../core/stage/stage.js';
 import type { ModelState } from '../../proto/gen/stemma/v1/events.js';
-import type { StageRef } from '../../workflows/activities.js';
+import type { StageNeeds, StageRef } from '../../workflows/activities.js';
 import { claimStream, type ClaimedStream } from '../runtime/claimed-stream.js';
 import { bindLogger, type Logger } from '../runtime/logger.js';
 import { readFold } from '../runtime/record-fact.js';
@@ -51,11 +52,13 @@ export interface StageSession {
   /** Its lines carry run and stage. */
   readonly logger: Logger;
   recipeAt<S extends StageRecipe>(recipe: S, step: number): S;
+  /** Of the newest step or evaluation that this activity recorded, for people: goes back with what the stage needs. */
+  figures: StageFigures | undefined;
 }
 
 const idle = new WeakMap<RunContexts, Map<string, ClaimedStream<StageState>>>();
 
-export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, work: (session: StageSession) => Promise<T>): Promise<T> {
+export async function withStageSession(deps: TrainingDeps, ref: StageRef, work: (session: StageSession) => Promise<StageNeeds>): Promise<StageNeeds> {
   deps.stopwatch.start(`${ref.run}/${ref.stage}`);
   const context = await deps.contexts.get(ref.run);
   const run = await readRun(context);
@@ -67,14 +70,15 @@ export async function withStageSession<T>(deps: TrainingDeps, ref: StageRef, wor
   const cache = idle.get(deps.contexts) ?? new Map<string, ClaimedStream<StageState>>();
   idle.set(deps.contexts, cache);
   const stage = await takeClaim(deps, context, ref, cache);
-  const result = await work({
-    ref, context, run, stage, recipe, parent, logger: bindLogger(deps.logger, ref),
+  const session: StageSession = {
+    ref, context, run, stage, recipe, parent, logger: bindLogger(deps.logger, ref), figures: undefined,
     recipeAt: (r, step) => stageAt(r, step, run.amendments),
-  });
+  };
+  const result = await work(session);
   // A claim that was given up may land late, and then what was recorded since does not count: only what counts is reported.
   await stage.assertHeld();
   cache.set(cacheKey(ref), stage);
-  return result;
+  return session.figures ? { ...result, figures: session.figures } : result;
 }
 
 async function takeClaim(

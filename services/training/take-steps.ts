@@ -6,6 +6,7 @@ import type { TrainerState } from '../../core/ports.js';
 import { asynchronyOf } from '../../core/recipe/recipe.js';
 import { stepsAhead, stepsToRequest } from '../../core/stage/staleness.js';
 import type { StageNeeds } from '../../workflows/activities.js';
+import { inSpan } from '../runtime/tracing/spans.js';
 import { activityBoundary } from './boundary.js';
 import { publishResult } from './learn-step.js';
 import { ensureTrainer } from './recover.js';
@@ -34,7 +35,8 @@ export async function takeSteps(deps: TrainingDeps, session: StageSession, stepp
       const needs = await stepping.request(state, step);
       if (!standing) return needs;
     }
-    const next = await stepping.tryStep(state, episodes);
+    const from = state;
+    const next = await inSpan('step', { about: { ...session.ref, step: from.step + 1 } }, () => stepping.tryStep(from, episodes));
     if ('kind' in next) return next;
     state = next;
     episodes.forget();

@@ -14,6 +14,7 @@ import { packageRoot } from '../runtime/package-root.js';
 /** Tests run from the sources, everything else from dist/. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const SOURCES = EXTENSION === '.ts' ? packageRoot() : join(packageRoot(), 'dist');
+const TRACING = join(SOURCES, 'workflows', `tracing${EXTENSION}`);
 const BUNDLE_FILE = join(packageRoot(), 'dist', 'workflow-bundle.js');
 
 export interface WorkflowBundle {
@@ -41,7 +42,7 @@ export async function prebuildWorkflowBundle(): Promise<string> {
 export async function buildWorkflowBundle(workflowsPath: string = join(SOURCES, 'workflows', `index${EXTENSION}`)): Promise<WorkflowBundle> {
   const said: string[] = [];
   try {
-    const { code } = await bundleWorkflowCode({ workflowsPath, logger: collecting(said) });
+    const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [TRACING], logger: collecting(said) });
     return { code };
   } catch (error) {
     const why = [(error as Error).message, ...said].join('\n');

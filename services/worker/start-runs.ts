@@ -1,6 +1,7 @@
 /** Starts the workflow of each unfinished run that Temporal does not know: after its database was lost, or before it ever heard of the run. */
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { FailureCause, RunInput } from '../../workflows/activities.js';
+import { attributePairs } from '../../workflows/attributes.js';
 import { rootCause } from '../../workflows/failure.js';
 
 /** A run whose log has no end yet. */
@@ -45,6 +46,7 @@ export async function startRunWorkflow(client: Client, { run, input }: Unfinishe
       // A workflow that ended is not started again: a terminated run stays terminated.
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       staticSummary: `Stemma run ${run}, recipe ${input.recipe}`,
+      typedSearchAttributes: attributePairs({ recipe: input.recipe, status: 'opening' }),
     });
     return 'started';
   } catch (error) {

@@ -4,6 +4,10 @@ import type { HealthCheck } from '../runtime/health.js';
 
 const ANSWERS_WITHIN_MS = 2_000;
 
-export function temporalCheck(connection: Pick<Connection, 'healthService' | 'withDeadline'>): HealthCheck {
-  return { name: 'temporal', ask: () => connection.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () => connection.healthService.check({})) };
+export function temporalCheck(current: () => Pick<Connection, 'healthService' | 'withDeadline'>): HealthCheck {
+  return { name: 'temporal', ask: () => ask(current()) };
+}
+
+function ask(connection: Pick<Connection, 'healthService' | 'withDeadline'>): Promise<unknown> {
+  return connection.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () => connection.healthService.check({}));
 }

@@ -3,16 +3,21 @@
  * on one machine all-in-one hosts all four. Workflows are hosted with the `worker` activities.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import { Registry } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
 import type { HealthCheck } from '../runtime/health.js';
+import { settleAll } from '../runtime/settle-all.js';
+import { waitFor, type Waiting } from '../runtime/wait-for.js';
 import { createActivityMetrics, type ActivityMetrics } from './activity-metrics.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
 import { wrapActivities, type AttemptWatcher } from './heartbeat.js';
 import { installRuntime, type OnSdkLog } from './sdk-runtime.js';
+import type { Tls } from '../runtime/tls/tls.js';
 import { temporalCheck } from './temporal-check.js';
+import { traceActivity, traceSinks } from './temporal-tracing.js';
+import { connectWorkers, unreachable, type TemporalAt, type WorkerConnection } from './temporal-connection.js';
 
 export interface HostedActivities {
   readonly worker?: RunActivities;
@@ -21,9 +26,9 @@ export interface HostedActivities {
   readonly rollout?: RolloutActivities;
 }
 
-export interface WorkersSpec {
-  /** host:port of Temporal's gRPC endpoint. */
-  readonly address: string;
+export interface WorkersSpec extends Pick<TemporalAt, 'address'> {
+  /** Absent: plain text. */
+  readonly tls?: Tls | null;
   readonly namespace: string;
   readonly activities: HostedActivities;
   /** Default: the prebuilt one, or built now. */
@@ -34,6 +39,8 @@ export interface WorkersSpec {
   readonly onAttemptDone?: AttemptWatcher['onAttemptDone'];
   /** Where attempts are counted; default: nowhere. */
   readonly registry?: Registry;
+  /** While the server cannot be reached; absent: that is thrown. */
+  readonly waiting?: Waiting;
   /** A worker ended by itself: this process can no longer do its work. */
   readonly onFailure?: (error: StemmaError) => void;
 }
@@ -52,31 +59,52 @@ type Queue = keyof HostedActivities;
 /** How many activities of a queue one process runs at once. */
 const CONCURRENT: { readonly [Q in Queue]: number } = { worker: 16, learner: 4, distiller: 4, rollout: 64 };
 
-/** UNAVAILABLE if the server cannot be reached. */
+/** UNAVAILABLE if the server cannot be reached and is not waited for. */
 export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
   await installRuntime(spec.onLog);
   const bundle = spec.activities.worker ? spec.bundle ?? await loadWorkflowBundle() : undefined;
-  const connection = await connect(spec.address);
   const metrics = createActivityMetrics(spec.registry ?? new Registry());
   const queues = (Object.keys(CONCURRENT) as Queue[]).filter((queue) => spec.activities[queue] !== undefined);
-  const workers = await Promise.all(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, bundle, metrics }))));
+  const create = (): Promise<Created> => createWorkers(spec, queues, { bundle, metrics });
+  const { connected, workers } = await (spec.waiting ? waitFor(create, spec.waiting) : create());
   let stopping = false;
   const runs = workers.map((worker, index) => worker.run().catch((error: unknown) => {
     if (!stopping) spec.onFailure?.(workerFailure(queues[index] as Queue, error));
   }));
   return {
-    checks: [temporalCheck(connection), { name: 'worker', ask: async () => workers.forEach((worker, index) => assertPolls(queues[index] as Queue, worker)), wedgedAfterMs: 0 }],
+    checks: [temporalCheck(() => connected.current()), { name: 'worker', ask: async () => workers.forEach((worker, index) => assertPolls(queues[index] as Queue, worker)), wedgedAfterMs: 0 }],
     async stop() {
       if (!stopping) {
         stopping = true;
         for (const worker of workers) worker.shutdown();
       }
-      const stopped = Promise.all(runs).then(() => connection.close()).catch(() => undefined);
+      const stopped = Promise.all(runs).then(() => connected.close()).catch(() => undefined);
       const late = new AbortController();
       // A server that is away would hold back the polls that shutdown waits for.
       await Promise.race([stopped.finally(() => late.abort()), delay(STOP_WITHIN_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
     },
   };
+}
+
+interface Created {
+  readonly connected: WorkerConnection;
+  /** In the order of the queues. */
+  readonly workers: readonly Worker[];
+}
+
+/** Asks the server about the namespace: it has to be there. */
+async function createWorkers(spec: WorkersSpec, queues: readonly Queue[], hosting: Omit<Hosting, 'connection'>): Promise<Created> {
+  const connected = await connectWorkers({ address: spec.address, tls: spec.tls ?? null }, (error) => spec.onLog?.('ERROR', error.message, {}));
+  const connection = connected.current();
+  try {
+    const workers = await settleAll(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, ...hosting }))));
+    connected.serve(workers);
+    return { connected, workers };
+  } catch (error) {
+    // Refused while a worker that was created holds it.
+    await connected.close().catch(() => undefined);
+    throw unreachable(spec.address, error);
+  }
 }
 
 interface Hosting {
@@ -92,6 +120,8 @@ function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metric
     namespace: spec.namespace,
     taskQueue: `stemma-${queue}`,
     activities: wrapActivities(spec.activities[queue] as object, { ...spec, started: (activity) => metrics.started(queue, activity) }),
+    interceptors: { activity: [traceActivity] },
+    sinks: traceSinks,
     ...(queue === 'worker' && bundle ? { workflowBundle: { code: bundle.code } } : {}),
     maxConcurrentActivityTaskExecutions: CONCURRENT[queue],
     maxConcurrentActivityTaskPolls: 4,
@@ -103,14 +133,6 @@ function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metric
     shutdownGraceTime: 0,
     shutdownForceTime: STOP_WITHIN_MS - 500,
   };
-}
-
-async function connect(address: string): Promise<NativeConnection> {
-  try {
-    return await NativeConnection.connect({ address });
-  } catch (error) {
-    throw new StemmaError('temporal', 'UNAVAILABLE', `Temporal at ${address} cannot be reached: ${(error as Error).message}`, 'Is the Temporal server up, and is this its gRPC address?', error);
-  }
 }
 
 function assertPolls(queue: Queue, worker: Worker): void {

@@ -47,7 +47,7 @@ async function openForWriting(run: string, file: string, options: EmbeddedOption
 }
 
 async function openForReading(run: string, file: string): Promise<EmbeddedLog> {
-  const missing = (): StemmaError => new StemmaError('log', 'NOT_FOUND', `there is no run ${run} (${file})`, 'List the runs with: stemma status.');
+  const missing = (): StemmaError => new StemmaError('log', 'NOT_FOUND', `there is no run ${run}`, 'List the runs with: stemma status.');
   if (!existsSync(file)) throw missing();
   const db = openReadConnection(file);
   try {

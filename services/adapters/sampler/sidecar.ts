@@ -5,23 +5,28 @@
  * input gives the same tokens.
  */
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import { context, type Context } from '@opentelemetry/api';
 import { SampleRequest, SamplerServiceClient, type SampleResponse } from '../../../proto/gen/stemma/v1/sampler.js';
 import { StemmaError } from '../../../core/errors.js';
 import { packU32, unpackF32, unpackU32 } from '../../../core/log/bytes.js';
 import type { SampleInput, Sampled, Sampler, StopSignal } from '../../../core/ports.js';
-import { CHANNEL_OPTIONS, callUnary, fromServiceError, insecureCredentials, isErrorCode } from '../../runtime/grpc.js';
+import { sidecarSpan, type SidecarTimes } from '../../runtime/tracing/sidecar-spans.js';
+import { traceparent } from '../../runtime/tracing/spans.js';
+import { callUnary, fromServiceError, PLAIN_CHANNEL, isErrorCode } from '../../runtime/grpc.js';
 import { LONG_CALL_MS } from '../sidecar-channel.js';
 
 export type SidecarSampler = Sampler & { close(): void };
 
 interface Pending {
   readonly input: SampleInput;
+  /** Of the caller, whose trace the answer belongs to. */
+  readonly traced: Context | undefined;
   resolve(sampled: Sampled): void;
   reject(error: StemmaError): void;
 }
 
-export function sidecarSampler(address: string): SidecarSampler {
-  const client = new SamplerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+export function sidecarSampler(address: string, { credentials, options } = PLAIN_CHANNEL): SidecarSampler {
+  const client = new SamplerServiceClient(address, credentials, options);
   const exchange = new SampleExchange(client);
   return {
     sample: (input, interrupt) => exchange.ask(input, interrupt),
@@ -48,9 +53,10 @@ class SampleExchange {
     this.asked += 1;
     const requestId = String(this.asked);
     return new Promise((resolve, reject) => {
-      this.pending.set(requestId, { input, resolve, reject });
+      const parent = traceparent();
+      this.pending.set(requestId, { input, resolve, reject, traced: parent === '' ? undefined : context.active() });
       const { tokens, stopTokenIds, bannedTokenIds, ...rest } = input;
-      this.open().write({ ...rest, requestId, tokens: packU32(tokens), stopTokenIds: [...stopTokenIds], bannedTokenIds: [...bannedTokenIds], interrupt: false });
+      this.open().write({ ...rest, requestId, tokens: packU32(tokens), stopTokenIds: [...stopTokenIds], bannedTokenIds: [...bannedTokenIds], interrupt: false, traceparent: parent });
       if (interrupt?.aborted) this.interrupt(requestId);
       else interrupt?.addEventListener('abort', () => this.interrupt(requestId));
     });
@@ -81,6 +87,7 @@ class SampleExchange {
     const waiting = this.pending.get(response.requestId);
     if (waiting === undefined) return;
     this.pending.delete(response.requestId);
+    if (waiting.traced !== undefined && response.answeredNs > 0n) sidecarSpan('SamplerService/Sample', timesOf(response), waiting.traced);
     const outcome = readAnswer(waiting.input, response);
     if (outcome instanceof StemmaError) waiting.reject(outcome);
     else waiting.resolve(outcome);
@@ -94,6 +101,11 @@ class SampleExchange {
     this.pending.clear();
     for (const waiting of lost) waiting.reject(error);
   }
+}
+
+function timesOf({ arrivedNs, admittedNs, answeredNs }: SampleResponse): SidecarTimes {
+  const ended = String(answeredNs);
+  return { began: String(arrivedNs), ended, computed: admittedNs === 0n ? [] : [[String(admittedNs), ended]] };
 }
 
 const FINISHES = ['stop', 'length', 'interrupted'] as const;

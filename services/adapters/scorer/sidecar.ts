@@ -3,17 +3,17 @@ import { ScorerServiceClient } from '../../../proto/gen/stemma/v1/scorer.js';
 import { SamplerServiceClient } from '../../../proto/gen/stemma/v1/sampler.js';
 import { packU32 } from '../../../core/log/bytes.js';
 import type { ScoreInput, Scorer } from '../../../core/ports.js';
-import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../../runtime/grpc.js';
+import { callUnary, PLAIN_CHANNEL } from '../../runtime/grpc.js';
 import { LONG_CALL_MS, required } from '../sidecar-channel.js';
 
 export type SidecarScorer = Scorer & { close(): void };
 
 const CALL = { boundary: 'scorer', timeoutMs: LONG_CALL_MS } as const;
 
-export function sidecarScorer(address: string): SidecarScorer {
-  const client = new ScorerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+export function sidecarScorer(address: string, { credentials, options } = PLAIN_CHANNEL): SidecarScorer {
+  const client = new ScorerServiceClient(address, credentials, options);
   // The sidecar keeps one cache of models; its loading call is the sampler service's.
-  const models = new SamplerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+  const models = new SamplerServiceClient(address, credentials, options);
   return {
     async score(input: ScoreInput) {
       const samples = input.samples.map(({ tokens, positions }) => ({ tokens: packU32(tokens), positions: packU32(positions) }));

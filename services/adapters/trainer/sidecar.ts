@@ -1,13 +1,13 @@
 /** The trainer on the compute sidecar: it holds the state, we hold its hashes. Every call is safe to repeat. */
 import { TrainerServiceClient } from '../../../proto/gen/stemma/v1/trainer.js';
 import type { Trainer } from '../../../core/ports.js';
-import { CHANNEL_OPTIONS, callUnary, insecureCredentials, type UnaryMethod } from '../../runtime/grpc.js';
+import { callUnary, PLAIN_CHANNEL, type UnaryMethod } from '../../runtime/grpc.js';
 import { LONG_CALL_MS, QUICK_CALL_MS, required } from '../sidecar-channel.js';
 
 export type SidecarTrainer = Trainer & { close(): void };
 
-export function sidecarTrainer(address: string): SidecarTrainer {
-  const client = new TrainerServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+export function sidecarTrainer(address: string, { credentials, options } = PLAIN_CHANNEL): SidecarTrainer {
+  const client = new TrainerServiceClient(address, credentials, options);
   const call = <Request, Response>(method: UnaryMethod<Request, Response>, request: Request, timeoutMs = LONG_CALL_MS) =>
     callUnary(method.bind(client), request, { boundary: 'trainer', timeoutMs });
   return {

@@ -67,7 +67,7 @@ async function exportRun(deps: CliDeps, stores: Stores, { run, directory, stage 
   const { manifest } = snapshot;
   const result = resultOf(snapshot, stage);
   if (manifest === null) throw new StemmaError('log', 'NOT_FOUND', `run ${run} has no manifest yet`, 'Let it run first.');
-  const { trainer, close } = await (await deps.doors()).openCompute(deps.config());
+  const { trainer, close } = await (await deps.doors()).openCompute(deps.config(), directory);
   try {
     const files = await trainer.export(result.weights, BlobRef.fromJSON(manifest.tokenizer), manifest.chatTemplate, directory);
     for (const file of files) deps.terminal.print(file);

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { StemmaError } from '../../../core/errors.js';
-import { addKey, keysFileOrNew, readKeysFile, SCOPES, writeKeysFile, type Scope } from '../../runtime/access/keys-file.js';
+import { addKey, keysFileOrNew, readKeysFile, writeKeysFile } from '../../runtime/access/keys-file.js';
+import { SCOPES, type Scope } from '../../runtime/access/scopes.js';
 import type { CliDeps } from '../deps.js';
 import { ageValue } from '../option-values.js';
 

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import type { CliDeps } from '../deps.js';
-import { durationText } from '../figures.js';
+import { durationText, hashText } from '../figures.js';
 import { finalTable } from '../final-table.js';
-import { accuracyByRole } from '../outcome.js';
+import { accuracyByRole, lastWeights } from '../outcome.js';
 import type { Stores } from '../platform.js';
 import { linesOf } from '../progress-view.js';
 import { readRun } from '../run-reader.js';
@@ -33,5 +33,6 @@ async function showRun(deps: CliDeps, stores: Stores, run: string): Promise<void
   print(`run ${run}: ${progress.status}${progress.detail === '' ? '' : ` (${progress.detail})`}; recipe ${progress.recipe}, seed ${progress.seed}`);
   for (const line of linesOf(snapshot)) print(`${line.finished ? '✓' : '▸'} ${line.text}`);
   print(`time ${durationText(wallSeconds)}: compute ${durationText(computeSeconds)}, orchestration ${durationText(orchestrationSeconds)}, waiting ${durationText(waitingSeconds)}`);
+  if (progress.status === 'finished') print(`weights ${hashText(lastWeights(snapshot))}`);
   if (progress.accuracy.length > 0) print(`\n${finalTable(accuracyByRole(snapshot))}`);
 }

@@ -11,6 +11,7 @@ import { aborted, withShutdown } from '../with-shutdown.js';
 interface Options {
   readonly distributed: boolean;
   readonly rollouts: number;
+  readonly scorings: number;
 }
 
 export function upCommand(deps: CliDeps): Command {
@@ -18,6 +19,7 @@ export function upCommand(deps: CliDeps): Command {
     .description('open the platform and go on with every unfinished run, until Ctrl-C')
     .option('--distributed', 'each service a process of its own, over a shared log', false)
     .addOption(new Option('--rollouts <n>', 'with --distributed: how many rollout workers').argParser(countValue).default(2))
+    .addOption(new Option('--scorings <n>', 'with --distributed: how many teacher-scoring processes').argParser(countValue).default(1))
     .action((options: Options) => up(deps, options));
 }
 
@@ -28,7 +30,12 @@ interface Opened {
 function up(deps: CliDeps, options: Options): Promise<void> {
   return withShutdown(deps, async (stopAsked) => {
     const failed = new AbortController();
-    const platform = await (options.distributed ? openDistributed(deps, options) : openHere(deps, (error) => failed.abort(error)));
+    const platform = await (options.distributed ? openDistributed(deps, options, stopAsked) : openHere(deps, (error) => failed.abort(error)))
+      .catch((error: unknown) => {
+        if (stopAsked.aborted) return undefined;
+        throw error;
+      });
+    if (platform === undefined) return;
     try {
       deps.terminal.say('Ready. Submit with `stemma run RECIPE` or from the Temporal UI with {"recipe":"tiny"}; Ctrl-C ends.');
       await aborted(AbortSignal.any([stopAsked, failed.signal]));
@@ -51,10 +58,10 @@ async function openHere(deps: CliDeps, onFailure: (error: StemmaError) => void):
   return platform;
 }
 
-async function openDistributed(deps: CliDeps, { rollouts }: Options): Promise<Opened> {
+async function openDistributed(deps: CliDeps, { rollouts, scorings }: Options, stop: AbortSignal): Promise<Opened> {
   const config = deps.config();
   const cluster = await (await deps.doors()).openCluster({
-    config, rollouts,
+    config, rollouts, scorings, stop,
     onStart: (what) => deps.terminal.say(`  ${what}`),
     onDeath: (part, exit) => deps.terminal.say(`  ${part} ended (${howItEnded(exit)}): starting it again`),
   });

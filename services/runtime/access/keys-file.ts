@@ -8,10 +8,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { StemmaError } from '../../../core/errors.js';
 import { sha256Hex } from '../canonical-json.js';
-
-/** read: look at runs; submit: start and fork; control: pause, resume, stop, amend; admin: all of them. */
-export const SCOPES = ['read', 'submit', 'control', 'admin'] as const;
-export type Scope = (typeof SCOPES)[number];
+import { SCOPES, type Scope } from './scopes.js';
 
 const KEY = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9@._-]{0,63}$/, 'letters, digits, @ . _ -, at most 64'),
