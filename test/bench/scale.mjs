@@ -2,7 +2,7 @@
 // Episodes in flight at once, in virtual time and without a model: the real rollout activity, deciders, claims and
 // embedded log. A sampler answers the 64 calls that are due next together, so that a commit holds as many events
 // whatever the number of episodes: what is left to differ is what that number costs.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
@@ -23,42 +23,51 @@ const WARM_UP_EVENTS = 60_000;
 const REPORT_EVERY = 500_000;
 const eventsOf = (episodes) => episodes * (2 * TURNS + 3);
 const nothing = () => undefined;
+const NEVER = new AbortController().signal;
 
-console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | memory KiB an episode |\n|---|---|---|---|---|---|---|---|`);
+console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | main thread | log's thread | others (collection) | memory KiB an episode | bytes of log an event |\n|${'---|'.repeat(12)}`);
 for (let warmed = 0; warmed < WARM_UP_EVENTS; warmed += eventsOf(200)) await play(200);
 let first;
 for (const episodes of SIZES) {
-  const total = { events: 0, costUs: 0, virtualMs: 0, bytes: 0 };
+  const total = { events: 0, costUs: 0, mainUs: 0, logUs: 0, virtualMs: 0, bytes: 0, fileBytes: 0 };
   do {
-    const { events, costUs, virtualMs, bytes } = await play(episodes);
-    Object.assign(total, { events: total.events + events, costUs: total.costUs + costUs, virtualMs, bytes: Math.max(total.bytes, bytes) });
+    const { events, costUs, mainUs, logUs, virtualMs, bytes, fileBytes } = await play(episodes);
+    Object.assign(total, {
+      events: total.events + events, costUs: total.costUs + costUs, mainUs: total.mainUs + mainUs, logUs: total.logUs + logUs,
+      virtualMs, bytes: Math.max(total.bytes, bytes), fileBytes: total.fileBytes + fileBytes,
+    });
   } while (total.events < LEAST_EVENTS);
   const cost = total.costUs / total.events;
+  const [main, writer] = [total.mainUs / total.events, total.logUs / total.events];
   first ??= cost;
-  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${total.events} | ${(total.virtualMs / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${(total.bytes / episodes / 1024).toFixed(1)} |`);
+  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${total.events} | ${(total.virtualMs / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${main.toFixed(0)} | ${writer.toFixed(0)} | ${(cost - main - writer).toFixed(0)} | ${(total.bytes / episodes / 1024).toFixed(1)} | ${(total.fileBytes / total.events).toFixed(0)} |`);
 }
 
 async function play(episodes) {
   const directory = mkdtempSync(join(tmpdir(), 'stemma-scale-'));
+  const threads = threadsUs();
   const logs = await openEmbeddedLogs(directory);
   const log = await logs.open(RUN, 'write');
+  const logThread = [...threadsUs().keys()].find((thread) => !threads.has(thread));
   const counted = { events: 0, open: 0, settled: nothing };
   const counting = { ...log, append: async (events) => {
     counted.open += 1;
     counted.events += events.length;
-    try { await log.append(events); } finally { if ((counted.open -= 1) === 0) counted.settled(); }
+    try { return await log.append(events); } finally { if ((counted.open -= 1) === 0) counted.settled(); }
   } };
   await request(log, episodes);
   const clock = virtualSampler();
   const { rolloutShard } = createRolloutActivities({
     contexts: { get: async () => context(counting) }, sampler: clock.sampler, logger: { warn: nothing }, holder: 'bench', heartbeat: nothing,
-    metrics: { sampled: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing },
+    cancellation: () => NEVER,
+    metrics: { sampled: nothing, changedWeights: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing },
   });
   globalThis.gc?.();
   globalThis.gc?.();
   const held = () => { const { heapUsed, arrayBuffers } = process.memoryUsage(); return heapUsed + arrayBuffers; };
   const before = held();
   const cpu = usedUs();
+  const cpuOf = threadsUs();
   const shards = Array.from({ length: episodes / PER_WORKER }, (_, worker) => rolloutShard({ run: RUN, stage: 'rl', step: 1 + Math.floor(worker / 10), round: 0, from: (worker % 10) * PER_WORKER, to: (worker % 10 + 1) * PER_WORKER }));
   let bytes = 0;
   let measuring = 0;
@@ -88,16 +97,30 @@ async function play(episodes) {
   }
   const ended = (await done).reduce((sum, result) => sum + result.finished, 0);
   const costUs = usedUs() - cpu - measuring;
+  const threadUs = (thread) => (threadsUs().get(thread) ?? 0) - (cpuOf.get(thread) ?? 0);
+  const logUs = threadUs(logThread);
+  const mainUs = threadUs(process.pid) - measuring;
   if (ended !== episodes) throw new Error(`${ended} of ${episodes} episodes ended`);
   await logs.close();
+  const fileBytes = statSync(join(directory, `${RUN}.sqlite`)).size;
   rmSync(directory, { recursive: true });
-  return { events: counted.events, costUs, virtualMs: clock.now(), bytes };
+  return { events: counted.events, costUs, mainUs, logUs, fileBytes, virtualMs: clock.now(), bytes };
 }
 
 /** Of all threads. */
 function usedUs() {
   const { user, system } = process.cpuUsage();
   return user + system;
+}
+
+/** CPU time by thread, to a hundredth of a second; nothing where the system does not say. */
+function threadsUs() {
+  const tasks = '/proc/self/task';
+  if (!existsSync(tasks)) return new Map();
+  return new Map(readdirSync(tasks).map((thread) => {
+    const fields = readFileSync(join(tasks, thread, 'stat'), 'utf8').replace(/^.*\) /, '').split(' ');
+    return [Number(thread), (Number(fields[11]) + Number(fields[12])) * 10_000];
+  }));
 }
 
 /** Requests of 100 episodes each, as steps of a stage make them. */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StemmaError } from '../../core/errors.js';
 import { packF32, packU32 } from '../../core/log/bytes.js';
 import type { SampleInput } from '../../core/ports.js';
-import { SamplerServiceService, type SampleRequest, type SampleResponse } from '../../proto/gen/stemma/v1/sampler.js';
+import { SampleResponse, SamplerServiceService, type SampleRequest } from '../../proto/gen/stemma/v1/sampler.js';
 import { sidecarSampler, type SidecarSampler } from '../../services/adapters/sampler/sidecar.js';
 
 type Stream = ServerDuplexStream<SampleRequest, SampleResponse>;
@@ -59,10 +59,7 @@ function input(first: number): SampleInput {
 }
 
 function answer(request: SampleRequest, tokens: number[], more: Partial<SampleResponse> = {}): SampleResponse {
-  return {
-    requestId: request.requestId, tokens: packU32(tokens), logprobs: packF32(tokens.map(() => -1)), weightsHash: request.weightsHash,
-    finish: 'stop', errorCode: '', errorMessage: '', ...more,
-  };
+  return SampleResponse.fromPartial({ requestId: request.requestId, tokens: packU32(tokens), logprobs: packF32(tokens.map(() => -1)), weightsHash: request.weightsHash, finish: 'stop', ...more });
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<StemmaError> {

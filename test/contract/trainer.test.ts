@@ -100,7 +100,7 @@ describeWithSidecar('trainer: sidecar', () => {
     const corpus = await sidecar.blobs.put(new TextEncoder().encode('one two three\nthree four\n'));
     const tokenizer = await sidecar.trainer.trainTokenizer(corpus, 32, ['<pad>', '<unk>', '<end>']);
     expect(await sidecar.trainer.trainTokenizer(corpus, 32, ['<pad>', '<unk>', '<end>'])).toEqual(tokenizer);
-    const directory = join(sidecar.directory, 'export');
+    const directory = join(sidecar.exports, 'model');
     const files = await sidecar.trainer.export(weights, tokenizer, '{{ messages }}', directory);
     expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json']));
     expect(JSON.parse(await readFile(join(directory, 'config.json'), 'utf8'))).toMatchObject({ model_type: 'qwen3' });

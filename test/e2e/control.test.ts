@@ -4,7 +4,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newHome } from '../support/homes.js';
-import { cli, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
+import { listeningOf, reachableFromElsewhere } from '../support/listening.js';
+import { cli, descendants, startQuickstart, type QuickstartResult } from '../support/quickstart.js';
 import { askGateway, type GatewayAnswers } from '../support/gateway.js';
 import { platformMetrics } from '../support/every-metric.js';
 import { scrapeUntil, sumOf } from '../support/scrape.js';
@@ -12,10 +13,11 @@ import { runEvents, standing, whenStanding } from '../support/stage-watch.js';
 import { findDoor } from '../../services/runtime/door-file.js';
 
 const RUN = 'micro-s9-1';
-/** Or, weight changes inside a turn, in a mode that this run does not use. */
+/** Or, weight changes inside a turn, in a mode that this run does not use; or on a GPU. */
 const ONLY_IN_TROUBLE = [
   'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total',
-  'stemma_rollout_weight_changes_total', 'stemma_run_failed', 'stemma_training_replayed_steps_total',
+  'stemma_rollout_weight_changes_total', 'stemma_run_failed', 'stemma_sidecar_device_memory_free_bytes', 'stemma_sidecar_device_memory_size_bytes', 'stemma_tls_certificate_not_after_timestamp_seconds', 'stemma_tls_certificate_not_before_timestamp_seconds',
+  'stemma_tls_refused_files_total', 'stemma_tls_refused_peers_total', 'stemma_training_replayed_steps_total',
 ];
 /** A queue may be empty at each look, and the last stage over before the next one. */
 const BY_CHANCE = new Set(['stemma_grpc_open_requests', 'stemma_log_waiting_appends', 'stemma_log_waiting_reads', 'stemma_run_accuracy_ratio', 'stemma_run_unsaved_steps', 'stemma_run_unsaved_seconds',
@@ -32,6 +34,7 @@ let finished: QuickstartResult;
 let gateway: GatewayAnswers;
 let pages: readonly string[];
 let stranger: Response;
+let listening: readonly string[];
 
 beforeAll(async () => {
   const quickstart = startQuickstart(home, ['--recipe', 'micro', '--seed', '9', '--json']);
@@ -41,6 +44,7 @@ beforeAll(async () => {
   const token = readFileSync(join(home, 'gateway.token'), 'utf8').trim();
   gateway = await askGateway({ address: door?.gateway ?? '', token, run: RUN });
   stranger = await fetch(`${door?.http ?? ''}/stemma.v1.ControlService/ControlRun`, { method: 'POST', body: JSON.stringify({ run: RUN, action: 'stop' }) });
+  listening = listeningOf([quickstart.pid(), ...descendants(quickstart.pid())]);
   amended = await cli(home, ['amend', RUN, 'distill', 'optimizer.learningRate', '0.0005']);
   refused = await cli(home, ['amend', RUN, 'distill', 'promptsPerDomain', '-3']);
   resumed = await cli(home, ['resume', RUN]);
@@ -85,6 +89,13 @@ describe('steering', () => {
     expect(seconds.waiting).toBeGreaterThan(0);
     const verified = await cli(home, ['verify', RUN]);
     expect(verified.code, verified.stdout).toBe(0);
+  });
+});
+
+describe('a running platform', () => {
+  it('listens on loopback alone: gateway, figures, Temporal and its UI, teacher scoring, the sidecar', () => {
+    expect(listening.length).toBeGreaterThanOrEqual(7);
+    expect(reachableFromElsewhere(listening)).toEqual([]);
   });
 });
 

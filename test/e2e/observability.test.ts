@@ -24,6 +24,7 @@ const NOTHING_WRONG: { readonly [panel: string]: string } = {
   'Log · Failed blob calls': 'no call of the blob store failed',
   'Control plane · Failed Temporal requests': 'none failed, or a long poll ended with the server',
   'Control plane · Refused requests': 'everybody had a key',
+  'Machines · GPU memory': 'computed on a CPU',
   'Rollouts · Weights changed inside a turn': 'every stage is synchronous',
   'Control plane · Workflows failed': 'no workflow failed',
   'Control plane · Failed attempts in Temporal\'s eyes': 'no activity threw',
@@ -34,6 +35,8 @@ const BY_CHANCE = ['Control plane · Failed Temporal requests', 'Control plane �
 /** Series that alerts look for and that only trouble makes. */
 const ONLY_IN_TROUBLE: { readonly [selector: string]: string } = {
   'stemma_run_failed': 'no run failed',
+  'stemma_tls_certificate_not_after_timestamp_seconds': 'everything is on loopback, in plain text',
+  'stemma_tls_certificate_not_before_timestamp_seconds': 'the same',
   'stemma_run_failed{boundary="trainer", code="INVALID"}': 'no step was refused',
   'stemma_run_failed{code="DIVERGED"}': 'no step diverged',
   'stemma_activity_seconds_count{outcome="DIVERGED"}': 'no step diverged',
@@ -94,6 +97,8 @@ describeWithPrometheus('observability', () => {
     prometheus = await startPrometheus(directory, config);
     from = Date.now() / 1000;
     platform = startUp(home, [], { STEMMA_METRICS_PORT: String(port) });
+    // Metrics are served before the platform is open.
+    await whenTrue(async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok === true);
     await whenTrue(async () => (await prometheus.range('up{job="stemma"} == 1', from, Date.now() / 1000, 1)).length > 0);
     from = Date.now() / 1000;
     const submitted = await cli(home, ['run', 'micro', '--seed', '1', '--json']);

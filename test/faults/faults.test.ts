@@ -14,7 +14,7 @@ import { openDistributed } from './harness/distributed.js';
 import { inLanes } from './harness/lanes.js';
 import { OracleReader } from './harness/oracle.js';
 import { drawPlan, type Fault } from './harness/plan.js';
-import { writeLongRecipe, writeShortRecipe } from './harness/recipes.js';
+import { ASYNCHRONOUS, writeLongRecipe, writeShortRecipe, type Mode, type TrialRecipe } from './harness/recipes.js';
 import { runPlan, verdictOf, type TrialResult } from './harness/run-plan.js';
 import type { OpenSystem, System } from './harness/system.js';
 
@@ -24,69 +24,102 @@ const SHORT_CUT = process.env['STEMMA_TEST_FAULT_SEEDS'] === undefined;
 const FIRST_SEED = number('STEMMA_TEST_FIRST_SEED', 1);
 const SEEDS = number('STEMMA_TEST_FAULT_SEEDS', 1);
 const FAULTS_A_TRIAL = number('STEMMA_TEST_FAULTS_A_TRIAL', 3);
+/** synchronous, or asynchronous: one after the other of its kinds, by seed. The short cut has one trial of the latter. */
+const MODE = process.env['STEMMA_TEST_FAULT_MODE'] ?? 'synchronous';
 const ONLY = process.env['STEMMA_TEST_FAULT_PLATFORM'];
 /** Of a fault's "role kind": only those that contain it. */
 const ONLY_FAULTS = process.env['STEMMA_TEST_FAULT_ONLY'] ?? '';
-const TRIAL_MS = 900_000;
+/** A minute or two on a quiet machine. */
+const TRIAL_MS = 3_600_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'stemma-recipe-'));
-const recipe = SHORT_CUT ? writeShortRecipe(folder) : writeLongRecipe(folder);
+const recipeOf = (mode: Mode): TrialRecipe => (SHORT_CUT ? writeShortRecipe(folder, mode) : writeLongRecipe(folder, mode));
+const modeOf = (seed: number): Mode => (MODE === 'asynchronous' ? ASYNCHRONOUS[seed % ASYNCHRONOUS.length]! : 'synchronous');
 const atOnce = inLanes(number('STEMMA_TEST_FAULTS_AT_ONCE', 1));
-const open = (openSystem: OpenSystem): Promise<System> =>
+const open = (openSystem: OpenSystem, recipe: TrialRecipe): Promise<System> =>
   openSystem({ recipe: recipe.file, run: recipe.run, seed: 1, settings: { seed: 0, patches: ['oracle', 'proxied', 'tasks twice', 'reads twice'] } });
+
+/** That a mode is what it says. */
+const SOME = expect.toSatisfy((count: number) => count > 0, 'some') as number;
+const SHOWS: { readonly [M in Mode]: Partial<Verdict['asynchrony']> } = {
+  synchronous: { weighted: 0, dropped: 0, changed: 0 }, weight: { weighted: SOME }, drop: { dropped: SOME }, 'inside-turn': { changed: SOME },
+};
 
 const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [], replay: 'IDENTICAL' };
 
+/** In one process: the facts that trials of both platforms strike at. */
+interface Undisturbed {
+  readonly recipe: TrialRecipe;
+  readonly facts: readonly string[];
+  readonly verdict: Verdict;
+  /** That every trial must end in; '' where what is in flight decides. */
+  readonly weights: string;
+}
+
 describeWithCompiler('a run under seeded faults', () => {
-  /** In one process: the facts that trials of both platforms strike at, and the weights that both must end in. */
-  let undisturbed: { readonly facts: readonly string[]; readonly verdict: Verdict };
+  const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
+  const asynchronousToo: Mode[] = SHORT_CUT ? [ASYNCHRONOUS[FIRST_SEED % ASYNCHRONOUS.length]!] : [];
+  const modes = [...new Set([...seeds.map(modeOf), ...asynchronousToo])];
+  const undisturbed = new Map<Mode, Undisturbed>();
   beforeAll(async () => {
     mkdirSync(dirname(RESULTS), { recursive: true });
-    const system = await open(openAllInOne);
-    try {
-      await system.start();
-      expect(await system.ended(), system.lastWords()).toBe(true);
-      const oracle = new OracleReader(system.trial.oracleFile);
-      undisturbed = { facts: [...oracle.facts()], verdict: await verdictOf(system, oracle) };
-    } finally {
-      await system.close();
-    }
-  });
+    for (const mode of modes) undisturbed.set(mode, await leftAlone(mode));
+  }, modes.length * TRIAL_MS);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('is clean when left alone', () => {
-    expect(undisturbed.verdict).toMatchObject(CLEAN);
-    expect(undisturbed.verdict.weights).not.toBe('');
+  it.each(modes)('%s: is clean when left alone', (mode) => {
+    const { verdict } = undisturbed.get(mode)!;
+    expect(verdict).toMatchObject(CLEAN);
+    expect(verdict.weights).not.toBe('');
+    expect(verdict.asynchrony).toMatchObject(SHOWS[mode]);
   });
 
   if (ONLY !== 'distributed') trials('all-in-one', openAllInOne);
+  if (ONLY !== 'distributed') for (const mode of asynchronousToo) it(`all-in-one, ${mode}: loses, doubles and mislabels nothing`, () => trial('all-in-one', openAllInOne, { seed: FIRST_SEED, mode }));
   if (ONLY !== 'all-in-one') describeWithKafka('over a broker', () => trials('distributed', openDistributed));
 
-  /** What a verdict says besides lost, duplicated and mislabelled. */
-  function unclean({ ledger, replay, weights }: Verdict): string[] {
-    return [...ledger, ...(replay === 'IDENTICAL' ? [] : [`replay: ${replay}`]), ...(weights === undisturbed.verdict.weights ? [] : ['ended in other weights'])];
+  function trials(platform: string, openSystem: OpenSystem): void {
+    it.concurrent.each(seeds)(`${platform}, seed %i: loses, doubles and mislabels nothing, and ends in the same weights`, (seed) =>
+      atOnce(() => trial(platform, openSystem, { seed, mode: modeOf(seed) })), SEEDS * TRIAL_MS);
   }
 
-  function trials(platform: string, openSystem: OpenSystem): void {
-    const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
-    it.concurrent.each(seeds)(`${platform}, seed %i: loses, doubles and mislabels nothing, and ends in the same weights`, (seed) => atOnce(async () => {
-      const system = await open(openSystem);
-      try {
-        const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts: undisturbed.facts, tooLate: recipe.tooLate, only: ONLY_FAULTS });
-        const planned = plan.faults.map(({ role, kind }) => ({ role, kind }));
-        const result = await runPlan(system, plan).catch((error: unknown) => {
-          record({ platform, planned, seed, faults: [], unknown: (error as Error).message });
-          throw error;
-        });
-        record({ platform, planned, ...result, unclean: unclean(result.verdict) });
-        expect(result.verdict, JSON.stringify(plan, null, 1)).toMatchObject({ ...CLEAN, weights: undisturbed.verdict.weights });
-        expect(result.faults.length).toBeGreaterThan(0);
-      } finally {
-        await system.close();
-      }
-    }), SEEDS * TRIAL_MS);
+  async function trial(platform: string, openSystem: OpenSystem, { seed, mode }: { seed: number; mode: Mode }): Promise<void> {
+    const { recipe, facts, weights } = undisturbed.get(mode)!;
+    const system = await open(openSystem, recipe);
+    try {
+      const plan = drawPlan({ seed, faults: FAULTS_A_TRIAL, susceptible: system.susceptible, facts, tooLate: recipe.tooLate, only: ONLY_FAULTS });
+      const about = { platform: mode === 'synchronous' ? platform : `${platform}, ${mode}`, planned: plan.faults.map(({ role, kind }) => ({ role, kind })) };
+      const result = await runPlan(system, plan).catch((error: unknown) => {
+        record({ ...about, seed, faults: [], unknown: (error as Error).message });
+        throw error;
+      });
+      record({ ...about, ...result, unclean: unclean(result.verdict, weights) });
+      expect(result.verdict, JSON.stringify(plan, null, 1)).toMatchObject({ ...CLEAN, ...(weights !== '' && { weights }) });
+      expect(result.faults.length).toBeGreaterThan(0);
+    } finally {
+      await system.close();
+    }
   }
 });
+
+async function leftAlone(mode: Mode): Promise<Undisturbed> {
+  const recipe = recipeOf(mode);
+  const system = await open(openAllInOne, recipe);
+  try {
+    await system.start();
+    expect(await system.ended(), system.lastWords()).toBe(true);
+    const oracle = new OracleReader(system.trial.oracleFile);
+    const verdict = await verdictOf(system, oracle);
+    return { recipe, facts: [...oracle.facts()], verdict, weights: mode === 'synchronous' ? verdict.weights : '' };
+  } finally {
+    await system.close();
+  }
+}
+
+/** What a verdict says besides lost, duplicated and mislabelled. */
+function unclean({ ledger, replay, weights }: Verdict, expected: string): string[] {
+  return [...ledger, ...(replay === 'IDENTICAL' ? [] : [`replay: ${replay}`]), ...(expected === '' || weights === expected ? [] : ['ended in other weights'])];
+}
 
 type Recorded = { readonly platform: string; readonly planned: readonly Pick<Fault, 'role' | 'kind'>[] }
   & ((TrialResult & { readonly unclean: readonly string[] }) | { readonly seed: number; readonly faults: readonly []; readonly unknown: string });

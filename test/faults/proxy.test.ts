@@ -29,7 +29,7 @@ afterEach(async () => {
 
 describe('the proxy', () => {
   it('hands on what is sent, in order, also when it is slow', async () => {
-    proxy.mode = { delayMs: 5, bytesPerSecond: 100_000, drop: false };
+    proxy.mode = { ...CLEAR, delayMs: 5, bytesPerSecond: 100_000 };
     for (const word of ['one ', 'two ', 'three']) client.write(word);
     await expect.poll(() => received).toBe('one two three');
     expect(proxy.counts.delayedBytes).toBe(2 * 'one two three'.length);
@@ -42,6 +42,22 @@ describe('the proxy', () => {
     proxy.mode = CLEAR;
     client.write('kept');
     await expect.poll(() => received).toBe('kept');
+  });
+
+  it('holds back what is sent, and hands it on later although its sender has gone', async () => {
+    proxy.mode = { ...CLEAR, hold: true };
+    const arrived: string[] = [];
+    echo.on('connection', (socket: Socket) => { socket.on('data', (chunk: Buffer) => arrived.push(chunk.toString())); });
+    const [host, port] = proxy.address.split(':');
+    const other = connect({ host: host!, port: Number(port) });
+    await once(other, 'connect');
+    other.write('late');
+    await expect.poll(() => proxy.counts.heldBytes).toBe(4);
+    other.destroy();
+    await once(other, 'close');
+    expect(arrived).toEqual([]);
+    proxy.mode = CLEAR;
+    await expect.poll(() => arrived).toEqual(['late']);
   });
 
   it('resets: the client sees a broken connection, not an end', async () => {

@@ -1,7 +1,8 @@
 /**
  * Records the histories that replay.test.ts replays: real runs on a real dev server over facts in memory.
- *   STEMMA_TEST_RECORD=1 npm run test:replay
- * Do it when the workflows change on purpose, and keep the old files for as long as runs of that version may be unfinished.
+ *   STEMMA_TEST_RECORD=v3 npm run test:replay
+ * writes histories/v3. Do it when the workflows take other decisions on purpose (behind a `patched`, docs/decisions/worker-versioning.md),
+ * into a folder of its own, and keep the older folders for as long as runs of those versions may be unfinished.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

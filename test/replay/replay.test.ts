@@ -13,20 +13,24 @@ await installRuntime(() => undefined);
 
 const HISTORIES = join(import.meta.dirname, 'histories');
 
-if (process.env['STEMMA_TEST_RECORD'] === '1') {
+const record = process.env['STEMMA_TEST_RECORD'] ?? '';
+if (record !== '') {
   const executable = findTemporal();
   if (executable === undefined) throw new Error(NO_TEMPORAL);
-  await recordHistories(executable, HISTORIES);
+  await recordHistories(executable, join(HISTORIES, record));
 }
 
 interface Recorded {
   readonly events: {
+    readonly workflowExecutionStartedEventAttributes?: { readonly workflowId?: string; header?: object };
     readonly activityTaskScheduledEventAttributes?: { readonly activityType: { name: string } };
     readonly workflowTaskCompletedEventAttributes?: { readonly sdkMetadata?: { readonly coreUsedFlags?: number[] } };
   }[];
 }
 
-const names = readdirSync(HISTORIES).filter((file) => file.endsWith('.json'));
+/** A folder a version of the workflows. */
+const VERSIONS = readdirSync(HISTORIES).sort();
+const names = VERSIONS.flatMap((version) => readdirSync(join(HISTORIES, version)).filter((file) => file.endsWith('.json')).map((file) => join(version, file)));
 
 function read(file: string): Recorded {
   return JSON.parse(readFileSync(join(HISTORIES, file), 'utf8')) as Recorded;
@@ -40,16 +44,30 @@ describe('replay of committed histories', () => {
     await Worker.runReplayHistory({ workflowBundle }, history, workflowIdOf(history));
   }
 
-  it('there are some of each kind', () => {
-    expect(names.length).toBeGreaterThanOrEqual(15);
+  it('there are some of each kind and version', () => {
+    for (const version of VERSIONS) {
+      for (const kind of ['all-stages', 'amend', 'cancelled', 'continued', 'pause-resume', 'standing', 'stop', 'weights-missing']) {
+        expect(names.filter((name) => name.startsWith(join(version, kind))), `${version} ${kind}`).not.toEqual([]);
+      }
+    }
   });
 
   it.each(names)('%s', async (file) => {
     await replay(read(file));
   });
 
+  it.each(names)('%s, had it been traced', async (file) => {
+    const history = read(file);
+    const started = history.events[0]?.workflowExecutionStartedEventAttributes;
+    if (started === undefined) throw new Error('the history starts no workflow');
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    started.header = { fields: { traceparent: { metadata: { encoding: base64('json/plain') }, data: base64(JSON.stringify(traceparent)) } } };
+    await replay(history);
+  });
+
   it('notices another order of decisions', async () => {
-    const history = read('all-stages.rl-search.json');
+    const history = read(join(VERSIONS.at(-1) ?? '', 'all-stages.rl-search.json'));
     // Without these flags the SDK would not compare activity types at all.
     expect(history.events.some((event) => event.workflowTaskCompletedEventAttributes?.sdkMetadata?.coreUsedFlags !== undefined)).toBe(true);
     const scheduled = history.events.find((event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'advanceRl');
@@ -60,6 +78,5 @@ describe('replay of committed histories', () => {
 });
 
 function workflowIdOf(history: Recorded): string {
-  const [first] = history.events as { workflowExecutionStartedEventAttributes?: { workflowId?: string } }[];
-  return first?.workflowExecutionStartedEventAttributes?.workflowId ?? 'unknown';
+  return history.events[0]?.workflowExecutionStartedEventAttributes?.workflowId ?? 'unknown';
 }

@@ -5,31 +5,31 @@ import { MemoryBlobs } from './memory-blobs.js';
 import { MemoryStore, openMemoryLogs } from './memory-logs.js';
 import { blobStore, outcomeOf, sharedFacts, trainerOf, violations } from './oracle.js';
 import { simulatedRecipe } from './recipe.js';
-import type { Geneses, Genesis } from './scenario.js';
+import { AHEAD, runsAhead, type Geneses, type Genesis } from './scenario.js';
 import { scheduleFrom } from './schedule.js';
 import { Sidecar } from './sidecar.js';
 import { play, worldOf } from './simulate.js';
 
 const PARENT = 'simulated';
-const STEPS_AHEAD = 1;
 const FORKED = { parent: PARENT, stage: 'search-rl', step: 1, settings: [] };
 
 export async function createGeneses(): Promise<Geneses> {
-  const synchronous = await created(0);
+  const synchronous = await created();
   const shards = await settled({ scenario: 'shards', ...synchronous });
   // Nothing but the way in which rollouts are assigned differs.
   const standing = await settled({ scenario: 'standing', ...synchronous, expected: shards.expected });
-  const asynchronous = await settled({ scenario: 'asynchronous', ...(await created(STEPS_AHEAD)) });
   const parent = await undisturbed(standing);
   const shared = sharedFacts(parent.stores.get(PARENT)!).filter((fact) => fact.includes('of sft ') || fact.startsWith(`step ${FORKED.step} of ${FORKED.stage} `));
   const fork = await settled({
     scenario: 'fork', run: 'fork', input: { recipe: 'simulated', fork: FORKED }, blobs: parent.blobs,
     stores: new Map([[PARENT, parent.stores.get(PARENT)!], ['fork', new MemoryStore()]]), expected: { ...shards.expected, shared },
   });
-  return { shards, standing, asynchronous, fork };
+  const geneses: { -readonly [S in keyof Geneses]?: Genesis } = { shards, standing, fork };
+  for (const scenario of AHEAD) geneses[scenario] = await settled({ scenario, ...(await created(scenario)) });
+  return geneses as Geneses;
 }
 
-async function created(ahead: number): Promise<Pick<Genesis, 'run' | 'input' | 'stores' | 'blobs' | 'expected'>> {
+async function created(ahead?: (typeof AHEAD)[number]): Promise<Pick<Genesis, 'run' | 'input' | 'stores' | 'blobs' | 'expected'>> {
   const stores = new Map([[PARENT, new MemoryStore()]]);
   const blobs = new MemoryBlobs();
   const log = await openMemoryLogs(stores).open(PARENT, 'write');
@@ -42,7 +42,7 @@ async function created(ahead: number): Promise<Pick<Genesis, 'run' | 'input' | '
 async function settled(genesis: Omit<Genesis, 'span'>): Promise<Genesis> {
   const world = await undisturbed({ ...genesis, span: 0 });
   const outcome = outcomeOf(runViewOf(world.stores.get(genesis.run)!.all()));
-  return { ...genesis, span: world.steps, expected: genesis.scenario === 'asynchronous' ? genesis.expected : { outcome, ...genesis.expected } };
+  return { ...genesis, span: world.steps, expected: runsAhead(genesis.scenario) ? genesis.expected : { outcome, ...genesis.expected } };
 }
 
 async function undisturbed(genesis: Genesis): Promise<{ stores: ReadonlyMap<string, MemoryStore>; blobs: MemoryBlobs; steps: number }> {

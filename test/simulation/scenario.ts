@@ -4,9 +4,15 @@ import type { MemoryBlobs } from './memory-blobs.js';
 import type { MemoryStore } from './memory-logs.js';
 import type { Expectation } from './oracle.js';
 
-/** shards: asked for one by one. standing: beside their stage. asynchronous: ahead of the learner. fork: of a run that has ended. */
-export const SCENARIOS = ['shards', 'standing', 'asynchronous', 'fork'] as const;
+/** Rollouts ahead of the learner: as stale as the bound lets them be; staler and weighted; staler and dropped; with weights that change inside turns. */
+export const AHEAD = ['asynchronous', 'weight', 'drop', 'inside-turn'] as const;
+/** shards: asked for one by one. standing: beside their stage. fork: of a run that has ended. */
+export const SCENARIOS = ['shards', 'standing', 'fork', ...AHEAD] as const;
 export type Scenario = (typeof SCENARIOS)[number];
+
+export function runsAhead(scenario: Scenario): scenario is (typeof AHEAD)[number] {
+  return (AHEAD as readonly Scenario[]).includes(scenario);
+}
 
 export interface Genesis {
   readonly scenario: Scenario;

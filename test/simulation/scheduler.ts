@@ -4,6 +4,7 @@
  * point at which anything may break. The oldest operation goes first unless the schedule says otherwise.
  */
 import { setImmediate as afterMicrotasks } from 'node:timers/promises';
+import type { StopSignal } from '../../core/ports.js';
 import type { Decision, Schedule } from './schedule.js';
 
 /** A process, or the workflow: what is dead never runs on, what hangs may. */
@@ -39,6 +40,14 @@ export interface Trouble {
   strike(decision: Decision): boolean;
 }
 
+interface LongCall<T> {
+  readonly kind: OperationKind;
+  readonly label: string;
+  readonly work: () => T;
+  readonly lastsMs: number;
+  readonly interrupt?: StopSignal;
+}
+
 export class Stuck extends Error {}
 
 export class Scheduler {
@@ -61,17 +70,24 @@ export class Scheduler {
   /** `sleepAtLeastMs`: whoever waits a little wakes no sooner, as on a busy machine. */
   constructor(private readonly schedule: Schedule, private readonly sleepAtLeastMs = 0) {}
 
-  add(operation: Omit<Operation, 'heldUntil'>): void {
-    this.operations.push({ heldUntil: 0, ...operation });
+  add(operation: Omit<Operation, 'heldUntil'>): Operation {
+    const added = { heldUntil: 0, ...operation };
+    this.operations.push(added);
+    return added;
   }
 
   /** A port call: carried out when chosen, answered when chosen again. */
   call<T>(caller: Party, kind: OperationKind, label: string, work: () => T): Promise<T> {
+    return this.callThatLasts(caller, { kind, label, work, lastsMs: 0 });
+  }
+
+  /** A call that is not over before, unless `interrupt` aborts. */
+  callThatLasts<T>(caller: Party, { kind, label, work, lastsMs, interrupt }: LongCall<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (caller.status === 'dead') return;
       const answer = (run: () => void): void => this.answer(caller, { kind, label, run, reject });
-      this.add({
-        kind, label: `${caller.name}: ${label}`, owner: null, caller,
+      const operation = this.add({
+        ...(lastsMs > 0 && { dueMs: this.nowMs + lastsMs }), kind, label: `${caller.name}: ${label}`, owner: null, caller,
         run() {
           try {
             const value = work();
@@ -82,6 +98,7 @@ export class Scheduler {
         },
         fail: (error) => answer(() => reject(error)),
       });
+      if (operation.dueMs !== undefined) interrupt?.addEventListener('abort', () => { operation.dueMs = this.nowMs; });
     });
   }
 

@@ -77,18 +77,19 @@ export class Sidecar {
     this.loaded.add(weightsHash);
   }
 
-  /** A pure function of weights, prefix and seed. */
-  sample(input: SampleInput): Sampled {
+  /** A pure function of weights, prefix and seed; of those and of whether it was interrupted. */
+  sample(input: SampleInput, interrupted = false): Sampled {
     this.requireWeights('sampler', input.weightsHash);
     const dice = createHash('sha256').update(input.weightsHash).update(packU32(input.tokens)).update(String(input.greedy ? 0 : input.seed)).digest();
     const words = input.tokens.filter((id) => id >= SPECIAL_TOKENS.length);
     const word = (at: number): number => words[dice[at]! % Math.max(1, words.length)] ?? SPECIAL_TOKENS.length;
     const wanted = turns(word)[dice[0]! % 4]!(input.maxNewTokens);
-    const tokens = Uint32Array.from(wanted.slice(0, input.maxNewTokens));
+    const whole = Uint32Array.from(wanted.slice(0, input.maxNewTokens));
+    const tokens = interrupted ? whole.subarray(0, dice[1]! % (whole.length + 1)) : whole;
     const stopped = input.stopTokenIds.includes(tokens[tokens.length - 1]!);
     return {
       tokens, logprobs: Float32Array.from(tokens, (_, position) => -(dice[position % 32]! + 1) / 256),
-      weightsHash: input.weightsHash, finish: stopped ? 'stop' : 'length',
+      weightsHash: input.weightsHash, finish: tokens.length < whole.length ? 'interrupted' : stopped ? 'stop' : 'length',
     };
   }
 

@@ -76,8 +76,11 @@ export async function play({ run, input }: Genesis, world: World): Promise<void>
 /** Which system a seed is about. */
 export const scenarioOf = (seed: number): Scenario => SCENARIOS[seed % SCENARIOS.length]!;
 
+/** So many seeds in a row have their options in common. */
+export const SEEDS_A_VARIETY = 4;
+
 function optionsOf(seed: number, sabotage: Sabotage): Sabotage {
-  const rest = Math.floor(seed / SCENARIOS.length);
+  const rest = Math.floor(seed / SEEDS_A_VARIETY);
   return { keepsDuplicates: rest % 2 === 1, sleepAtLeastMs: SLEEPS_MS[rest % SLEEPS_MS.length]!, ...sabotage };
 }
 

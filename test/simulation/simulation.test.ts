@@ -48,7 +48,7 @@ describe('an amendment of a stage that is learning', () => {
 describe('the simulation itself', () => {
   it('runs a seed twice in the same way, step by step', async () => {
     for (const [at, scenario] of SCENARIOS.entries()) {
-      const seed = 4 * 5 + at;
+      const seed = 20 + at;
       const genesis = geneses[scenario];
       const [first, again] = [await simulateSeed(genesis, seed), await simulateSeed(genesis, seed)];
       expect(again.trace).toEqual(first.trace);

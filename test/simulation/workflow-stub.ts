@@ -119,5 +119,7 @@ export const defineSignal = defineQuery;
 export const defineUpdate = defineQuery;
 export const setCurrentDetails = (): void => undefined;
 export const upsertSearchAttributes = (): void => undefined;
+export const patched = (): boolean => true;
+export const getExternalWorkflowHandle = (): object => ({ signal: async (): Promise<void> => undefined });
 export const currentUpdateInfo = (): object => ({ id: simulation().updateId });
 export const log = { warn: (): void => undefined, info: (): void => undefined };

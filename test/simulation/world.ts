@@ -20,6 +20,7 @@ export interface Disks {
   readonly forgetful: boolean;
 }
 
+const LOOKS_A_TURN = 3;
 /** Nobody leaves a run paused for longer, although rollouts may stand beside it. */
 const PAUSED_STEPS = 1_000;
 /** Stages whose settings people change. */
@@ -109,7 +110,10 @@ export class World implements Hosts {
       },
       blobs: { put: (bytes) => blob('put', (b) => b.put(bytes)), get: (ref) => blob('get', (b) => b.get(ref)), has: (ref) => blob('has', (b) => b.has(ref)) },
       sampler: {
-        sample: (input) => sidecar('sample', (s) => s.sample(input)),
+        // Where it may be interrupted it is several looks for newer weights long: only then can they come inside a turn.
+        sample: (input, interrupt) => this.scheduler.callThatLasts(party, {
+          kind: 'sidecar', label: 'sample', work: () => this.sidecar.sample(input, interrupt?.aborted), lastsMs: interrupt ? LOOKS_A_TURN * this.setup.sleepAtLeastMs : 0, interrupt,
+        }),
         loadWeights: (hash, ref) => sidecar('load weights', (s) => s.loadWeights(hash, ref)),
       },
       scorer: {

@@ -28,12 +28,12 @@ export interface RunningCluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(rollouts: number, settings: { readonly [name: string]: string } = {}): Promise<RunningCluster> {
+export async function startCluster(rollouts: number, settings: { readonly [name: string]: string } = {}, scorings = 1): Promise<RunningCluster> {
   const home = mkdtempSync(join(tmpdir(), 'stemma-cluster-'));
   const deaths: string[] = [];
   const exits: [string, ChildExit][] = [];
   const cluster = await openCluster({
-    config: readConfig(undefined, { STEMMA_HOME: home, ...settings }), rollouts, onStart: () => undefined,
+    config: readConfig(undefined, { STEMMA_HOME: home, ...settings }), rollouts, scorings, onStart: () => undefined,
     onDeath(part, exit) {
       deaths.push(part);
       exits.push([part, exit]);

@@ -2,7 +2,7 @@
 import type { Metadata, ServiceError } from '@grpc/grpc-js';
 import { ControlServiceClient, type WatchRunRequest, type WatchRunResponse } from '../../proto/gen/stemma/v1/control.js';
 import { bearer } from '../../services/gateway/client.js';
-import { CHANNEL_OPTIONS, callUnary, fromServiceError, insecureCredentials } from '../../services/runtime/grpc.js';
+import { PLAIN_CHANNEL, callUnary, fromServiceError } from '../../services/runtime/grpc.js';
 
 export interface GatewayAnswers {
   readonly run: unknown;
@@ -18,7 +18,7 @@ export interface GatewayAnswers {
 export async function askGateway({ address, token, run }: { readonly address: string; readonly token: string; readonly run: string }): Promise<GatewayAnswers> {
   const metadata = bearer(token);
   const CALL = { boundary: 'gateway', timeoutMs: 30_000, metadata } as const;
-  const client = new ControlServiceClient(address, insecureCredentials, CHANNEL_OPTIONS);
+  const client = new ControlServiceClient(address, PLAIN_CHANNEL.credentials, PLAIN_CHANNEL.options);
   const getRun = (id: string) => callUnary(client.getRun.bind(client), { run: id }, CALL);
   const { progressJson } = await getRun(run);
   const listed = await callUnary(client.listRuns.bind(client), {}, CALL);

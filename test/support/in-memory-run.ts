@@ -56,9 +56,11 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
     const { steps, kind } = planOf(stages, ref.stage);
     if (kind === 'sft') return advanceSft(facts, ref, steps);
     if (standing) return advanceStanding(facts, ref, steps);
-    if (owed(ref, stage, stage.committed + 1).length === 0) commit(facts, ref);
-    if (stage.committed >= steps) return { kind: 'done', step: stage.committed };
-    return { kind: 'rollouts', step: stage.committed + 1, shards: owed(ref, stage, stage.committed + 1) };
+    const learns = owed(ref, stage, stage.committed + 1).length === 0;
+    if (learns) commit(facts, ref);
+    const figures = learns ? { figures: { reward: stage.committed / steps } } : {};
+    if (stage.committed >= steps) return { kind: 'done', step: stage.committed, ...figures };
+    return { kind: 'rollouts', step: stage.committed + 1, shards: owed(ref, stage, stage.committed + 1), ...figures };
   };
 
   return {
@@ -91,7 +93,7 @@ export function inMemoryRun(script: Script = {}): InMemoryRun {
           await note('advanceEvaluation', ref.stage, step);
           const shards = owed(ref, stage, step);
           stage.evaluated = shards.length === 0;
-          return stage.evaluated ? { kind: 'done', step } : { kind: 'rollouts', step, shards };
+          return stage.evaluated ? { kind: 'done', step, figures: { accuracy: 0.5 } } : { kind: 'rollouts', step, shards };
         },
       },
       distiller: { advanceDistill: advance('advanceDistill') },
@@ -140,7 +142,8 @@ function commit(facts: Facts, { stage }: StageRef): void {
 function advanceSft(facts: Facts, ref: StageRef, steps: number): StageNeeds {
   const stage = stageFacts(facts, ref.stage);
   for (let i = 0; i < 2 && stage.committed < steps; i += 1) commit(facts, ref);
-  return stage.committed >= steps ? { kind: 'done', step: stage.committed } : { kind: 'advance', step: stage.committed };
+  const figures = { loss: 1 / stage.committed };
+  return stage.committed >= steps ? { kind: 'done', step: stage.committed, figures } : { kind: 'advance', step: stage.committed, figures };
 }
 
 /** Waits for its standing rollouts, and returns where someone pauses. */

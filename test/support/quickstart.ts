@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { newHome } from './homes.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/services/cli/main.js');
 
@@ -40,6 +41,13 @@ export function cli(home: string, args: readonly string[], settings: Settings = 
   return start(home, args, settings).ended;
 }
 
+/** What the micro recipe at seed 1 ends in when nobody disturbs it, in hex, on this kind of machine: others sum in another order. */
+export async function weightsOfMicroAlone(): Promise<string> {
+  const alone = await cli(newHome(), ['quickstart', '--recipe', 'micro', '--seed', '1', '--json']);
+  if (alone.code !== 0) throw new Error(`the undisturbed run ended with ${alone.code}: ${alone.stderr}`);
+  return (JSON.parse(alone.stdout) as { weights: string }).weights.replace('sha256:', '');
+}
+
 /** The home is the test's own; the tools are those that set-up found. */
 function start(home: string, args: readonly string[], settings: Settings): Quickstart {
   const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...settings, STEMMA_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -66,7 +74,8 @@ export function pidOf(quickstart: Quickstart, victim: Victim): number | undefine
   return descendants(quickstart.pid()).find((pid) => COMMAND[victim](argvOf(pid)));
 }
 
-function descendants(root: number): number[] {
+/** Those below it, and below them. */
+export function descendants(root: number): number[] {
   const parents = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => [Number(name), parentOf(Number(name))]));
   const below = (pid: number): number[] => [...parents].filter(([, parent]) => parent === pid).flatMap(([child]) => [child, ...below(child)]);
   return below(root);

@@ -54,8 +54,8 @@ export interface RealKube {
 
 const TOKEN = 'only-for-tests';
 
-/** `controllers`: with a controller manager that runs these, or all of them (`*`): then Deployments get pods, which no node runs. */
-export async function openRealKube({ controllers = [] as readonly string[] } = {}): Promise<RealKube> {
+/** `controllers`: with a controller manager that runs these, or all of them (`*`): then Deployments get pods, which no node runs. `admission`: plug-ins beside the usual ones. */
+export async function openRealKube({ controllers = [] as readonly string[], admission = [] as readonly string[] } = {}): Promise<RealKube> {
   const directory = await mkdtemp(join(tmpdir(), 'stemma-kube-'));
   const [etcdPort, peerPort, port, managerPort] = (await freePorts(4)) as [number, number, number, number];
   const children: SupervisedChild[] = [];
@@ -70,6 +70,7 @@ export async function openRealKube({ controllers = [] as readonly string[] } = {
     `--etcd-servers=${etcd}`, `--cert-dir=${join(directory, 'certificates')}`, `--secure-port=${port}`, '--bind-address=127.0.0.1', '--advertise-address=127.0.0.1',
     '--service-cluster-ip-range=10.0.0.0/24', '--authorization-mode=RBAC', '--endpoint-reconciler-type=none',
     `--service-account-issuer=${server}/`, `--service-account-key-file=${keys.public}`, `--service-account-signing-key-file=${keys.private}`, `--token-auth-file=${keys.tokens}`,
+    ...(admission.length > 0 ? [`--enable-admission-plugins=${admission.join(',')}`] : []),
   ], () => answers(`${server}/readyz`)));
   const kubeconfig = join(directory, 'kubeconfig.json');
   writeFileSync(kubeconfig, JSON.stringify({

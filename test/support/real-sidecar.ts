@@ -48,6 +48,8 @@ export interface RealSidecar {
   readonly trainer: SidecarTrainer;
   readonly directory: string;
   readonly logFile: string;
+  /** Where it may export. */
+  readonly exports: string;
   /** A random model with TINY_MODEL's shape, in the blob store. */
   model(seed: bigint): Promise<{ weightsHash: string; weights: BlobRef }>;
   close(): Promise<void>;
@@ -58,13 +60,14 @@ export async function openRealSidecar(): Promise<RealSidecar> {
   const blobsDirectory = join(directory, 'blobs');
   const blobs = await openDirectoryBlobs(blobsDirectory);
   const logFile = join(directory, 'sidecar.log');
+  const exports = join(directory, 'exports');
   const python = pythonPath()!;
   await access(python);
-  const process = await startSidecar({ python, kernelsDirectory: join(ROOT, 'kernels'), blobs: blobsDirectory, threads: 1, logFile })
+  const process = await startSidecar({ python, kernelsDirectory: join(ROOT, 'kernels'), blobs: blobsDirectory, threads: 1, logFile, exports })
     .catch(async (error: unknown) => { throw new Error(`${String(error)}\n${await readFile(logFile, 'utf8').catch(() => '')}`, { cause: error }); });
   const [sampler, scorer, trainer] = [sidecarSampler(process.address), sidecarScorer(process.address), sidecarTrainer(process.address)];
   return {
-    process, blobs, sampler, scorer, trainer, directory, logFile,
+    process, blobs, sampler, scorer, trainer, directory, logFile, exports,
     model: (seed) => trainer.initializeModel(TINY_MODEL, seed),
     async close() {
       for (const adapter of [sampler, scorer, trainer]) adapter.close();

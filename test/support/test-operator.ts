@@ -28,13 +28,17 @@ export interface TestOperatorOptions {
   readonly kill?: Kill;
   readonly timing?: Partial<Timing>;
   readonly recipePath?: OperatorOptions['recipePath'];
+  /** Else that of the runs. */
+  readonly leaseNamespace?: string;
+  /** Else an administrator's. */
+  readonly config?: OperatorOptions['config'];
 }
 
 /** Quick looks; time-outs long enough for a loaded machine. */
 const TIMING: Partial<Timing> = { leaseMs: 20_000, heldMs: 10_000, leaseRetryMs: 250, lookEveryMs: 100, callMs: 9_000, relistSeconds: 60 };
 let operators = 0;
 
-export function startTestOperator(kube: RealKube, { namespace, gateway, identity = `operator-${(operators += 1)}`, kill, timing, recipePath }: TestOperatorOptions): TestOperator {
+export function startTestOperator(kube: RealKube, { namespace, gateway, identity = `operator-${(operators += 1)}`, kill, timing, recipePath, leaseNamespace = namespace, config = kube.config }: TestOperatorOptions): TestOperator {
   const calls: KubeCall[] = [];
   let markKilled!: () => void;
   const killed = new Promise<void>((resolve) => { markKilled = resolve; });
@@ -56,8 +60,8 @@ export function startTestOperator(kube: RealKube, { namespace, gateway, identity
     },
   });
   const operator = startOperator({
-    config: kube.config, logger: createLogger({ service: 'operator', level: 'silent', file: '' }), registry: createRegistry({ processFigures: false }),
-    identity, leaseNamespace: namespace, namespace, image: 'stemma:1', timing: { ...TIMING, ...timing }, wrapApi, recipePath,
+    config, logger: createLogger({ service: 'operator', level: 'silent', file: '' }), registry: createRegistry({ processFigures: false }),
+    identity, leaseNamespace, namespace, image: 'stemma:1', timing: { ...TIMING, ...timing }, wrapApi, recipePath,
     // Nobody answers on port 9.
     gatewayAddress: () => gateway ?? '127.0.0.1:9',
   });
@@ -94,10 +98,11 @@ export async function ownedObjects(kube: RealKube, namespace: string): Promise<M
   return found;
 }
 
-/** What two operators must agree on. Secrets are random, ids and times are the server's. */
+/** What two operators must agree on. Secrets are random, ids and times are the server's, and each works in a namespace of its own. */
 export function meaningOf(objects: ReadonlyMap<string, KubeObject>): unknown {
   return [...objects].map(([key, object]) => {
-    const { metadata: { labels, annotations, ownerReferences }, data, spec } = object as KubeObject & { data?: object; spec?: object };
+    const { metadata: { namespace, labels, annotations, ownerReferences }, data, spec: said } = object as KubeObject & { data?: object; spec?: object };
+    const spec = JSON.parse(JSON.stringify(said ?? null).replaceAll(`"${namespace}"`, '"NAMESPACE"')) as unknown;
     const owners = ownerReferences?.map(({ kind, name }) => `${kind}/${name}`);
     return { key, labels, annotations, owners, spec, data: key.startsWith('Secret/') ? Object.keys(data ?? {}) : data };
   });

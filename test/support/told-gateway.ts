@@ -61,7 +61,7 @@ export async function openToldGateway(): Promise<ToldGateway> {
   // Whose token it is, is tested where a platform reads the Secret.
   const key: AccessKey = { name: 'stemma-operator', scopes: ['read', 'submit', 'control'], sha256: '0'.repeat(64) };
   const limits = { perSecond: 1e6, burst: 1e6, openStreams: 10 };
-  const guard = createGuard({ keyring: { holder: (token) => (token.startsWith('stemma_') ? key : undefined) }, registry: createRegistry({ processFigures: false }), logger: { warn: () => undefined }, limits });
+  const guard = createGuard({ issuer: null, keyring: { holder: (token) => (token.startsWith('stemma_') ? key : undefined) }, registry: createRegistry({ processFigures: false }), logger: { warn: () => undefined }, limits });
   const server = await serveGateway(api, guard, { host: '127.0.0.1', port: 0 });
   return {
     address: server.address, submitted, asked: () => asked,

@@ -21,11 +21,19 @@ export const ALL_IN_ONE_FAULTS: Susceptible = {
   log: { kinds: ['duplicate delivery', 'reordered delivery'] },
 };
 
+const KEPT_ENDS = 3;
+const KEPT_CHARACTERS = 2_000;
+
+function lastLines(text: string): string {
+  return text.trim().slice(-KEPT_CHARACTERS);
+}
+
 export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
   const proxies = await listenBefore(['sidecar', 'temporal']);
   const trial = newTrial((folder) => ({ ...settings, proxies: proxies.settings(folder) }));
   let quickstart: Quickstart | undefined;
-  let words = '';
+  /** How each process of services ended, and what it said last. */
+  const ends: string[] = [];
   const sidecarLog = join(trial.home, 'sidecar.log');
   const killAll = async (): Promise<void> => {
     if (quickstart === undefined) return;
@@ -36,7 +44,8 @@ export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
     trial, run, susceptible: ALL_IN_ONE_FAULTS,
     disks: ['log', 'blobs'],
     start() {
-      quickstart = startRun(trial.home, recipe, trial.environment);
+      const started = quickstart = startRun(trial.home, recipe, trial.environment);
+      void started.ended.then(({ code, signal, stderr }) => ends.push(`process ${started.pid()} of services ended with ${signal ?? `exit code ${code}`}: ${lastLines(stderr)}`));
       return Promise.resolve();
     },
     pid: (role) => (quickstart === undefined ? undefined : pidOf(quickstart, role as Victim)),
@@ -45,12 +54,8 @@ export const openAllInOne: OpenSystem = async ({ recipe, run, settings }) => {
     killAll,
     proxy: (role) => proxies.get(role),
     links: () => [],
-    async ended() {
-      const result = await quickstart!.ended;
-      words = result.stderr.slice(-3000);
-      return result.code === 0;
-    },
-    lastWords: () => words,
+    ended: async () => (await quickstart!.ended).code === 0,
+    lastWords: () => [...ends.slice(-KEPT_ENDS), `now: ${lastLines(quickstart?.stderr() ?? '')}`].join('\n'),
     logs: () => openEmbeddedLogs(join(trial.home, 'log')),
     async close() {
       await killAll();

@@ -1,6 +1,8 @@
 /** One finished run judged from outside: the oracle's file, the log, the blobs and the replayed weights. */
 import { join } from 'node:path';
-import type { RunLogs } from '../../../core/ports.js';
+import { episodeFold } from '../../../core/episode/episode.js';
+import { foldStream } from '../../../core/log/fold.js';
+import type { RunLogs, StoredEvent } from '../../../core/ports.js';
 import { checkLedger } from '../../../core/projection/ledger.js';
 import { runViewOf, type RunView } from '../../../core/projection/run-view.js';
 import { openDirectoryBlobs } from '../../../services/adapters/blob/directory.js';
@@ -21,8 +23,19 @@ export interface Verdict {
   readonly replay: string;
   /** Of the last stage; '' where the run did not finish. */
   readonly weights: string;
+  readonly asynchrony: Asynchrony;
   /** For each fault: how many turns of one episode were sampled again after it, at most. */
   readonly repeatedTurns: readonly number[];
+}
+
+/** What became of samples over changes of weights. */
+export interface Asynchrony {
+  /** Members of batches with importance weights. */
+  readonly weighted: number;
+  /** Episodes dropped as stale. */
+  readonly dropped: number;
+  /** Turns inside which the weights changed. */
+  readonly changed: number;
 }
 
 export interface Finished {
@@ -61,11 +74,22 @@ export async function checkFacts({ home, run, logs, oracle }: Omit<Finished, 'en
       lost: lostEvents(oracle, streams), duplicated: duplicatedFacts(view), mislabelled: labels,
       ledger: checkLedger(view),
       weights: end?.status === 'finished' ? view.run.stages.get(last)?.result?.weightsHash ?? '' : '',
-      repeatedTurns: repeatedTurns(oracle, episodesBySeed(view)),
+      asynchrony: asynchronyOf(view, streams), repeatedTurns: repeatedTurns(oracle, episodesBySeed(view)),
     };
   } finally {
     await log.close();
   }
+}
+
+function asynchronyOf({ stages, requests }: RunView, streams: ReadonlyMap<string, readonly StoredEvent[]>): Asynchrony {
+  const facts = [...stages.values()];
+  const weighted = facts.flatMap(({ committed }) => committed.flatMap(({ stats }) => stats.filter(({ name }) => name === 'weighted_members')));
+  const stale = facts.flatMap(({ dropped }) => dropped.filter(({ reason }) => reason === 'stale').map(({ episode }) => episode));
+  const turns = [...streams].filter(([stream]) => stream.startsWith('episode/')).flatMap(([, stored]) => foldStream(episodeFold, stored).state.turns);
+  return {
+    weighted: weighted.reduce((sum, each) => sum + each.sum, 0), dropped: new Set(stale.filter((episode) => requests.has(episode))).size,
+    changed: turns.filter(({ spans }) => spans.length > 1).length,
+  };
 }
 
 /** Turns of an episode beyond this number are not told apart. */

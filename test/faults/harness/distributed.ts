@@ -71,7 +71,7 @@ export const openDistributed: OpenSystem = async ({ recipe, run, seed, settings 
   const submit = async (to: Quickstart): Promise<void> => {
     while (launcher === to && to.process.exitCode === null && to.process.signalCode === null) {
       const door = await findDoor(trial.home);
-      const gateway = door && gatewayClient(door.gateway, readToken({ tokenFile: join(trial.home, 'gateway.token') }));
+      const gateway = door && gatewayClient(door.gateway, () => readToken({ tokenFile: join(trial.home, 'gateway.token') }));
       try {
         if (gateway) return await gateway.submit({ run, recipe, seed });
       } catch (error) {

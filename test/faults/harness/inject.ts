@@ -126,7 +126,7 @@ function fsyncError(at: Injection): Promise<Injected> {
 async function slowNetwork({ system, fault, until }: Injection): Promise<Injected> {
   const proxy = system.proxy(fault.role)!;
   const before = proxy.counts.delayedBytes;
-  proxy.mode = { delayMs: 20 + 180 * fault.draw, bytesPerSecond: 1 << 20, drop: false };
+  proxy.mode = { ...CLEAR, delayMs: 20 + 180 * fault.draw, bytesPerSecond: 1 << 20 };
   await when('nothing was sent over the slow network', until, () => proxy.counts.delayedBytes > before);
   await delay(SLOW_MS);
   proxy.mode = CLEAR;
@@ -144,28 +144,32 @@ async function droppingNetwork({ system, fault, until }: Injection): Promise<Inj
   return { proof: `${proxy.counts.droppedBytes - before} bytes dropped, connections reset`, overMs: performance.now() };
 }
 
-/** All connections of one process at once, until its work has gone to others; then it is back, with what it had not been told. */
+/**
+ * All connections of one process at once, until its work has gone to others; then it is back. Either its connections broke, or they held
+ * and what it had sent arrives now.
+ */
 async function networkLoss({ system, oracle, fault, until }: Injection): Promise<Injected> {
   const links = system.links(fault.role);
   const pid = system.pid(fault.role) ?? 0;
-  const dropped = (): number => links.reduce((sum, { counts }) => sum + counts.droppedBytes, 0);
-  const before = dropped();
-  let others = oracle.facts().size;
+  const breaks = fault.draw < 0.5;
+  const kept = (): number => links.reduce((sum, { counts }) => sum + counts.droppedBytes + counts.heldBytes, 0);
+  const before = kept();
   let late = 0;
-  for (const link of links) link.mode = { ...CLEAR, drop: true };
+  for (const link of links) link.mode = { ...CLEAR, drop: breaks, hold: !breaks };
   try {
-    await when('nothing was sent over the lost network', until, () => dropped() > before);
+    await when('nothing was sent over the lost network', until, () => kept() > before);
     await delay(HANG_MS);
-    others = oracle.facts().size;
+    const others = oracle.facts().size;
     await when('nobody else went on', until, () => oracle.facts().size > others);
-    late = oracle.unanswered(pid);
+    late = oracle.unanswered(pid).length;
   } finally {
     for (const link of links) {
       link.mode = CLEAR;
-      link.reset();
+      if (breaks) link.reset();
     }
   }
-  return { proof: `${links.length} links dropped ${dropped() - before} bytes; others went on; ${late} appends of ${pid} still unanswered`, overMs: performance.now() };
+  const what = `${kept() - before} bytes ${breaks ? 'dropped, connections reset' : 'held back and delivered late'}`;
+  return { proof: `${links.length} links: ${what}; others went on; ${late} appends of ${pid} unanswered until then`, overMs: performance.now() };
 }
 
 function skewed(at: Injection, skewNs: number): Promise<Injected> {

@@ -34,7 +34,7 @@ export function factName({ stream, type, key }: Pick<AttemptedLine, 'stream' | '
   return `${stream} ${type} ${key}`;
 }
 
-const LOOK_EVERY_MS = 10;
+const LOOK_EVERY_MS = 25;
 const CHUNK_BYTES = 1 << 20;
 
 /** Follows the file as it grows. */
@@ -71,9 +71,8 @@ export class OracleReader {
   }
 
   /** Appends of a process that nobody has answered yet. */
-  unanswered(pid: number): number {
-    const attempted = this.read().flatMap((each) => (each.line === 'attempted' && each.pid === pid ? [each.id] : []));
-    return attempted.filter((id) => !this.acknowledged.has(id)).length;
+  unanswered(pid: number): readonly AttemptedLine[] {
+    return this.read().flatMap((each) => (each.line === 'attempted' && each.pid === pid && !this.acknowledged.has(each.id) ? [each] : []));
   }
 
   read(): readonly WrittenLine[] {

@@ -2,7 +2,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const LOOK_EVERY_MS = 10;
+/** What is looked at is often all of /proc. */
+const LOOK_EVERY_MS = 50;
 
 /** R, S, D, T (stopped), Z …; '' when it is gone. */
 export function stateOf(pid: number): string {

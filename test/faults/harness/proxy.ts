@@ -1,4 +1,4 @@
-/** A TCP proxy between two parts of the system that delays, throttles, drops and resets when told to, and counts what it did. */
+/** A TCP proxy between two parts of the system that delays, throttles, holds back, drops and resets when told to, and counts what it did. */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -9,21 +9,26 @@ export interface ProxyMode {
   readonly bytesPerSecond: number;
   /** What is sent goes nowhere; connections stay open. */
   readonly drop: boolean;
+  /** What is sent is kept, ends of connections too, and handed on when this is over: a cable that is out, and TCP that sends again. */
+  readonly hold: boolean;
 }
 
-export const CLEAR: ProxyMode = { delayMs: 0, bytesPerSecond: 0, drop: false };
+export const CLEAR: ProxyMode = { delayMs: 0, bytesPerSecond: 0, drop: false, hold: false };
 
 export interface ProxyCounts {
   forwardedBytes: number;
   delayedBytes: number;
   droppedBytes: number;
+  heldBytes: number;
   resets: number;
 }
 
 export class Proxy {
-  mode: ProxyMode = CLEAR;
-  readonly counts: ProxyCounts = { forwardedBytes: 0, delayedBytes: 0, droppedBytes: 0, resets: 0 };
+  readonly counts: ProxyCounts = { forwardedBytes: 0, delayedBytes: 0, droppedBytes: 0, heldBytes: 0, resets: 0 };
   private readonly open = new Set<Socket>();
+  private current: ProxyMode = CLEAR;
+  private release: () => void = () => undefined;
+  private released = Promise.resolve();
 
   private constructor(private readonly server: Server, readonly address: string) {}
 
@@ -37,6 +42,16 @@ export class Proxy {
     return proxy;
   }
 
+  get mode(): ProxyMode {
+    return this.current;
+  }
+
+  set mode(mode: ProxyMode) {
+    if (mode.hold && !this.current.hold) this.released = new Promise((resolve) => { this.release = resolve; });
+    if (!mode.hold) this.release();
+    this.current = mode;
+  }
+
   /** Breaks every connection as a failing link does: RST, no FIN. */
   reset(): void {
     for (const socket of this.open) {
@@ -46,6 +61,7 @@ export class Proxy {
   }
 
   async close(): Promise<void> {
+    this.mode = CLEAR;
     for (const socket of this.open) socket.destroy();
     await new Promise<void>((resolve) => { this.server.close(() => resolve()); });
   }
@@ -58,16 +74,24 @@ export class Proxy {
       from.setNoDelay(true);
       let queue = Promise.resolve();
       from.on('data', (chunk: Buffer) => { queue = queue.then(() => this.forward(chunk, to)); });
-      from.on('end', () => { queue = queue.then(() => void to.end()); });
-      from.on('error', () => to.destroy());
+      from.on('end', () => { queue = queue.then(() => this.passed()).then(() => void to.end()); });
+      // What it sent before arrives before.
+      const over = (): void => { queue = queue.then(() => this.passed()).then(() => void to.destroy()); };
+      from.on('error', over);
       from.on('close', () => {
         this.open.delete(from);
-        to.destroy();
+        over();
       });
     }
   }
 
+  private passed(): Promise<void> {
+    return this.current.hold ? this.released : Promise.resolve();
+  }
+
   private async forward(chunk: Buffer, to: Socket): Promise<void> {
+    if (this.current.hold) this.counts.heldBytes += chunk.length;
+    await this.passed();
     const { delayMs, bytesPerSecond, drop } = this.mode;
     if (drop) {
       this.counts.droppedBytes += chunk.length;

@@ -18,24 +18,30 @@ export interface TrialResult {
   readonly verdict: Verdict;
 }
 
-/** No fault and no recovery lasts so long: beyond it the outcome is unknown, which is never ok. */
+/** No fault and no recovery lasts so long, and no run is silent for so long, however slow the machine: beyond it the outcome is unknown, which is never ok. */
 const PATIENCE_MS = 300_000;
 const LOOK_EVERY_MS = 50;
 
 export async function runPlan(system: System, plan: Plan): Promise<TrialResult> {
   const oracle = new OracleReader(system.trial.oracleFile);
   const over = new AbortController();
+  const silent = new AbortController();
+  let known = 0;
+  let lastHeardMs = performance.now();
   const watch = setInterval(() => {
     if (oracle.facts().has(`run/${system.run} runFinished end`)) over.abort(new Error('the run was over'));
+    if (oracle.facts().size > known) lastHeardMs = performance.now();
+    known = oracle.facts().size;
+    if (performance.now() - lastHeardMs > PATIENCE_MS) silent.abort(new Error(`no new fact for ${PATIENCE_MS} ms: unknown`));
   }, LOOK_EVERY_MS);
   try {
     await system.start();
     const faults: FaultOutcome[] = [];
     for (const fault of plan.faults) {
-      const outcome = await strike({ system, oracle, fault, over: over.signal });
+      const outcome = await strike({ system, oracle, fault, over: over.signal, silent: silent.signal });
       if (outcome) faults.push(outcome);
     }
-    if (!(await within('finishing', system.ended()))) throw new Error(`seed ${plan.seed}: the run did not finish: ${system.lastWords()}`);
+    if (!(await unless(silent.signal, system.ended()))) throw new Error(`seed ${plan.seed}: the run did not finish: ${system.lastWords()}`);
     return { seed: plan.seed, faults, verdict: await verdictOf(system, oracle) };
   } finally {
     clearInterval(watch);
@@ -58,11 +64,13 @@ interface Strike {
   readonly fault: Fault;
   /** Aborts when the run has finished. */
   readonly over: AbortSignal;
+  /** Aborts when nothing has happened for too long. */
+  readonly silent: AbortSignal;
 }
 
-async function strike({ system, oracle, fault, over }: Strike): Promise<FaultOutcome | undefined> {
+async function strike({ system, oracle, fault, over, silent }: Strike): Promise<FaultOutcome | undefined> {
   const what = `${fault.kind} of ${fault.role} after ${fault.after}`;
-  const until = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), over]);
+  const until = AbortSignal.any([silent, over]);
   let injected: Injected;
   try {
     await oracle.whenAcknowledged(fault.after, until);
@@ -103,7 +111,10 @@ async function recovery({ system, oracle, injected, until }: Recovering): Promis
   return Math.max(0, performance.now() - readyMs) / 1000;
 }
 
-async function within<T>(what: string, work: Promise<T>): Promise<T> {
-  const late = new Promise<never>((_, reject) => { setTimeout(() => reject(new Error(`${what} took more than ${PATIENCE_MS} ms: unknown`)), PATIENCE_MS).unref(); });
-  return Promise.race([work, late]);
+function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    else signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+  return Promise.race([work, aborted]);
 }

@@ -13,9 +13,10 @@ import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
 import { bearer } from '../../../services/gateway/client.js';
 import { openGateway, type OpenGateway } from '../../../services/gateway/open-gateway.js';
 import { openKeyring } from '../../../services/runtime/access/keyring.js';
-import { addKey, keysFileOrNew, writeKeysFile, type Scope } from '../../../services/runtime/access/keys-file.js';
+import { addKey, keysFileOrNew, writeKeysFile } from '../../../services/runtime/access/keys-file.js';
+import type { Scope } from '../../../services/runtime/access/scopes.js';
 import { readConfig } from '../../../services/runtime/config.js';
-import { CHANNEL_OPTIONS, callUnary, insecureCredentials } from '../../../services/runtime/grpc.js';
+import { PLAIN_CHANNEL, callUnary } from '../../../services/runtime/grpc.js';
 
 const CALL = { boundary: 'gateway', timeoutMs: 20_000 } as const;
 const home = mkdtempSync(join(tmpdir(), 'stemma-gateway-'));
@@ -46,11 +47,11 @@ beforeAll(async () => {
   const logs = await openEmbeddedLogs(config.home);
   const blobs = await openDirectoryBlobs(config.blobs);
   const take = (asked: unknown, who: unknown): void => void taken.push({ asked, who });
-  gateway = await openGateway({ config, logger, registry, logs, blobs, keyring: openKeyring(config.keysFile, logger) }, {
+  gateway = await openGateway({ config, tls: null, logger, registry, logs, blobs, keyring: openKeyring(config.keysFile, logger) }, {
     submit: async (asked, who) => take(asked, who),
     control: async (asked, who) => { take(asked, who); return { effectiveStep: 3 }; },
   });
-  client = new ControlServiceClient(gateway.address, insecureCredentials, CHANNEL_OPTIONS);
+  client = new ControlServiceClient(gateway.address, PLAIN_CHANNEL.credentials, PLAIN_CHANNEL.options);
   close = async () => {
     client.close();
     await gateway.close();
@@ -155,7 +156,7 @@ describe('over HTTP', () => {
 
   it('says what it is to anyone', async () => {
     const openapi = await (await fetch(`${gateway.url}/openapi.json`)).json() as { paths: object };
-    expect(Object.keys(openapi.paths).map((path) => path.split('/').at(-1))).toEqual(['SubmitRun', 'GetRun', 'ListRuns', 'WatchRun', 'ControlRun']);
+    expect(Object.keys(openapi.paths).map((path) => path.split('/').at(-1))).toEqual(['SubmitRun', 'GetRun', 'ListRuns', 'GetSeries', 'WatchRun', 'ControlRun']);
   });
 
   it('what is no HTTP is refused and counted, and the gateway goes on', async () => {

@@ -86,6 +86,20 @@ describe('teacher scoring', () => {
     expect(scorer.calls[0]?.samples[1]).toEqual({ tokens, positions: generatedPositions });
   });
 
+  test('parts of a request make together the tables that the whole makes, each by one of them', async () => {
+    const whole = new TableScorer();
+    const episodes = named(['search', 'tools']);
+    const request = { stage: STAGE, purpose: 'teacher', step: 1, episodes } as const;
+    const expected = await create(whole).scoreEpisodes({ ...request, run: await rolledOut('whole') });
+    const run = await rolledOut('dealt');
+    const scorers = [new TableScorer(), new TableScorer()];
+    const parts = await Promise.all(scorers.map((scorer, part) => create(scorer).scoreEpisodes({ ...request, run, part, parts: scorers.length })));
+    expect(scorers.map(({ loaded }) => [...loaded.keys()])).toEqual([['teacher-search'], ['teacher-tools']]);
+    expect(parts.map((part) => part.filter(({ scored }) => scored).length)).toEqual([12, 12]);
+    const dealt = new Map(parts.flat().filter(({ scored }) => scored).map((answer) => [answer.episode, answer]));
+    expect(episodes.map((episode) => dealt.get(episode))).toEqual(expected);
+  });
+
   test('what is recorded is returned, not made again', async () => {
     const run = await rolledOut('again');
     const scorer = new TableScorer();

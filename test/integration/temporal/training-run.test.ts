@@ -170,7 +170,7 @@ describe.skipIf(executable === undefined)(`training runs on Temporal${executable
         taskQueue: 'stemma-worker', workflowId: 'alone/rl-search',
         args: [{ run: 'alone', stage: 'rl-search', steps: 3, paused: false, advancesPerHistory: 1 }],
       });
-      expect(outcome).toEqual({ finished: true, step: 3 });
+      expect(outcome).toMatchObject({ finished: true, step: 3 });
       expect(inMemory.facts.steps).toEqual(['rl-search/1', 'rl-search/2', 'rl-search/3']);
       const first = await bench.client.workflow.getHandle('alone/rl-search').fetchHistory();
       expect(first.events?.some((event) => event.workflowExecutionStartedEventAttributes?.continuedExecutionRunId)).toBe(true);

@@ -16,8 +16,8 @@ describe('the report', () => {
       expect(page).toContain(`<h2>${title}</h2>`);
     }
     const charts = page.match(/aria-label="[^"]+ by step"/g) ?? [];
-    // 5 rewards, 9 losses, 9 entropies, 4 KL, 4 clip fractions, 9 gradient norms, SVA loss and ρ.
-    expect(charts).toHaveLength(42);
+    // 5 rewards, 4 by component, 9 losses, 9 entropies, 4 KL, 4 clip fractions, 9 gradient norms, SVA loss and ρ.
+    expect(charts).toHaveLength(46);
     expect(page.match(/>step<\/text>/g)).toHaveLength(charts.length);
   });
 

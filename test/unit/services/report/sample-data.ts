@@ -15,7 +15,7 @@ function curve(steps: number, [from, to]: readonly [number, number], spread: num
   }));
 }
 
-const NONE: StageCurveData = { reward: [], loss: [], entropy: [], kl: [], clipFraction: [], gradientNorm: [], svaLoss: [], coverage: [] };
+const NONE: StageCurveData = { reward: [], rewardComponents: [], loss: [], entropy: [], kl: [], clipFraction: [], gradientNorm: [], svaLoss: [], coverage: [] };
 
 function sft(stage: string, steps: number, salt: number): StageData {
   return {
@@ -30,7 +30,9 @@ function rl(stage: string, steps: number, salt: number): StageData {
     stage, kind: 'rl', status: 'finished', steps, episodes: { completed: steps * 120, truncated: steps * 8, failed: salt },
     seconds: { compute: steps * 0.42, orchestration: steps * 0.05, waiting: steps * 0.004 },
     curves: {
-      ...NONE, reward: curve(steps, [0.45, 0.93], 0.05, salt), loss: curve(steps, [0.02, -0.01], 0.03, salt + 1), entropy: curve(steps, [0.5, 0.18], 0.02, salt + 2),
+      ...NONE, reward: curve(steps, [0.45, 0.93], 0.05, salt),
+      rewardComponents: [{ name: 'correct', points: curve(steps, [0.4, 0.9], 0.05, salt) }, { name: 'efficiency', points: curve(steps, [-0.1, -0.02], 0.01, salt) }],
+      loss: curve(steps, [0.02, -0.01], 0.03, salt + 1), entropy: curve(steps, [0.5, 0.18], 0.02, salt + 2),
       kl: curve(steps, [0.0001, 0.045], 0.003, salt + 3).map(({ step, value }) => ({ step, value: Math.max(0, value) })),
       clipFraction: curve(steps, [0.002, 0.03], 0.004, salt + 4).map(({ step, value }) => ({ step, value: Math.max(0, value) })), gradientNorm: curve(steps, [1.2, 0.7], 0.2, salt + 5),
     },

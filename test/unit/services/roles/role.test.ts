@@ -4,7 +4,7 @@ import { assertConfigured, ROLES, type Role } from '../../../../services/roles/r
 import { environmentOf, readConfig } from '../../../../services/runtime/config.js';
 
 const NO_TOOLS = { STEMMA_TOOLCHAIN: '/nowhere/toolchain.json' };
-const WHOLE = { ...NO_TOOLS, STEMMA_LOG: 'kafka://a:9092,b:9092', STEMMA_TEMPORAL_ADDRESS: 't:7233', STEMMA_SCORING_ADDRESS: 's:7301', STEMMA_PYTHON: '/py' };
+const WHOLE = { ...NO_TOOLS, STEMMA_LOG: 'kafka://a:9092,b:9092', STEMMA_TEMPORAL_ADDRESS: 't:7233', STEMMA_SCORING_ADDRESS: 's:7301', STEMMA_PYTHON: '/py', STEMMA_INSECURE: 'listen,scoring,temporal,kafka' };
 
 const problemsOf = (role: Role, environment: Record<string, string>): string => {
   try {
@@ -34,7 +34,7 @@ describe('a service that starts alone', () => {
   });
 
   it('gets its whole configuration through its environment', () => {
-    const config = readConfig({ ...WHOLE, STEMMA_HOME: '/h', STEMMA_BLOBS: '/b', STEMMA_THREADS: '3', STEMMA_SCORING_PORT: '7', STEMMA_GATEWAY_PORT: '8', STEMMA_METRICS_PORT: '9', STEMMA_LISTEN_HOST: '::1', STEMMA_LOG_FILE: '/l', STEMMA_LOG_LEVEL: 'warn' });
+    const config = readConfig({ ...WHOLE, STEMMA_HOME: '/h', STEMMA_BLOBS: '/b', STEMMA_THREADS: '3', STEMMA_SCORING_PORT: '7', STEMMA_GATEWAY_PORT: '8', STEMMA_METRICS_PORT: '9', STEMMA_LISTEN_HOST: '::1', STEMMA_TLS_CERT_FILE: '/c', STEMMA_TLS_KEY_FILE: '/k', STEMMA_TLS_CA_FILE: '/a', STEMMA_TEMPORAL_TLS: 'on', STEMMA_KAFKA_TLS: 'on', STEMMA_KAFKA_CA_FILE: '/ka', STEMMA_GATEWAY_CLIENTS: 'required', STEMMA_OIDC_ISSUER: 'https://i', STEMMA_OIDC_AUDIENCE: 'a', STEMMA_OIDC_SCOPES: '{"x":["read"]}', STEMMA_LOG_FILE: '/l', STEMMA_LOG_LEVEL: 'warn' });
     // The ports of Temporal are for who starts it.
     expect(readConfig({ ...environmentOf(config), ...NO_TOOLS })).toEqual(config);
   });

@@ -51,6 +51,33 @@ describe('a supervised child', () => {
     await expect(superviseChild({ ...SPEC, readyTimeoutMs: 300, ready: { probe: async () => false } })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
+  it('starts again one that was killed, or whose exit code says that it may help, before it was ever ready', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'stemma-child-'));
+    // Killed, then refused, then ready.
+    const source = `const { existsSync, writeFileSync } = require("node:fs"); const seen = (n) => existsSync(n) || void writeFileSync(n, "");
+      if (!seen(${JSON.stringify(join(directory, 'one'))})) process.kill(process.pid, "SIGKILL"); else if (!seen(${JSON.stringify(join(directory, 'two'))})) process.exit(3);
+      console.log("ready"); setInterval(() => undefined, 1000)`;
+    const deaths: unknown[] = [];
+    const child = await superviseChild({ ...SPEC, args: ['-e', source], firstStartMayHelp: (code) => code === 3, onDeath: ({ code, signal }) => deaths.push(signal ?? code) });
+    expect(deaths).toEqual(['SIGKILL', 3]);
+    await child.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('is given up at once when its exit code says that no start helps, whatever its restarts', async () => {
+    const deaths: unknown[] = [];
+    const dying: ChildSpec = { ...SPEC, restart: 'always', firstStartMayHelp: (code) => code !== 78, onDeath: ({ code }) => deaths.push(code) };
+    await expect(superviseChild({ ...dying, args: ['-e', 'console.error("wrong setting"); process.exit(78)'] })).rejects.toThrow(/exit code 78[^]*wrong setting/);
+    expect(deaths).toEqual([]);
+  });
+
+  it('ends when it is abandoned before it was ready', async () => {
+    const abandon = new AbortController();
+    const starting = superviseChild({ ...SPEC, args: ['-e', 'console.log("waiting"); setInterval(() => undefined, 1000)'], abandon: abandon.signal,
+      ready: { line: (line) => { if (line === 'waiting') abandon.abort(); return false; } } });
+    await expect(starting).rejects.toMatchObject({ message: expect.stringContaining('SIGTERM') });
+  });
+
   it('keeps what it prints, over restarts, in a file; one that cannot be written stops nothing', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'stemma-child-'));
     const logFile = join(directory, 'child.log');

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LineCounter, isScalar, parseDocument, visit } from 'yaml';
@@ -118,7 +120,42 @@ describe('a recipe that cannot be', () => {
   it('refuses a file that is too large, broken YAML and a key given twice', () => {
     expect(refusal(`name: ${'x'.repeat(300_000)}`)).toMatch(/at most 262144/);
     expect(refusal('name: [')).toMatch(/line 1/);
-    expect(refusal(edited(['name: micro', 'name: micro\nname: other']))).toMatch(/unique/i);
+    expect(refusal(edited(['name: micro', 'name: micro\nname: other']))).toMatch(/duplicate key/);
+  });
+
+  it.each([['brackets', '['.repeat(250_000)], ['closed brackets', `x: ${'['.repeat(100_000)}${']'.repeat(100_000)}`], ['maps', `${'{a: '.repeat(40_000)}`], ['dashes', '- '.repeat(100_000)], ['questions', '? '.repeat(100_000)], ['dashes on lines', '-\n'.repeat(50_000)],
+    ['settings', micro.replace(/config:\n/, `config:\n    deep: ${'['.repeat(20_000)}${']'.repeat(20_000)}\n`)]])('refuses what is nested without end: %s', (_what, yaml) => {
+    expect(refusal(yaml)).toMatch(/r\.yaml: \d+ problems?\n/);
+  });
+
+  it.each(['__proto__: { polluted: 1 }', '"__proto__": { "polluted": 1 }'])('refuses %s at the top and within settings, and nothing is polluted', (key) => {
+    expect(refusal(`${micro}\n${key}\n`)).toContain('__proto__');
+    expect(refusal(micro.replace(/config:\n/, `config:\n    ${key}\n`))).toContain('__proto__');
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  });
+
+  it.each(['1e999', '.inf', '-.inf', '.nan', '99999999999999999999999999', '-1', '0x7fffffffffffffffffff', '"8"', '!!binary aGk='])('refuses the number %s', (value) => {
+    expect(refusal(micro.replace('tasksPerDomain: 8', `tasksPerDomain: ${value}`))).toContain('evaluation.tasksPerDomain');
+  });
+
+  it('runs nothing and reads nothing that a tag names', () => {
+    for (const tag of ['!!js/function "function () { throw 1 }"', '!include /etc/passwd', '!!python/object/apply:os.system [id]']) expect(refusal(`${micro}\nevil: ${tag}\n`)).toMatch(/problem/);
+  });
+
+  it('a path that is no recipe is refused, and no word of the file is in what is said', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'stemma-recipe-'));
+    const secret = join(home, 'secret.yaml');
+    writeFileSync(secret, 'password: "hunter-two-and-more\n\t- : [');
+    await expect(loadRecipe(secret)).rejects.toMatchObject({ code: 'INVALID', message: expect.not.stringContaining('hunter') as string });
+    writeFileSync(join(home, 'large.yaml'), '#'.repeat(300_000));
+    await expect(loadRecipe(join(home, 'large.yaml'))).rejects.toMatchObject({ code: 'INVALID' });
+    symlinkSync('/dev/zero', join(home, 'endless.yaml'));
+    for (const path of [join(home, 'endless.yaml'), '/etc/passwd', '/dev/zero', '/proc/self/environ', '../../etc/passwd', 'a\0b', 'x'.repeat(10_000)]) {
+      await expect(loadRecipe(path), path).rejects.toMatchObject({ boundary: 'recipe', code: expect.stringMatching(/INVALID|NOT_FOUND/) as string });
+    }
+    execFileSync('mkfifo', [join(home, 'pipe.yaml')]);
+    await expect(loadRecipe(join(home, 'pipe.yaml'))).rejects.toMatchObject({ code: 'INVALID' });
+    rmSync(home, { recursive: true });
   });
 
   it('refuses what is no mapping', () => {
