@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 import { builtinRules } from 'eslint/use-at-your-own-risk';
 
 const PURE = ['core/**/*.ts', 'environments/**/*.ts', 'workflows/**/*.ts'];
-const TYPED = ['{core,environments,workflows,services,k8s,test}/**/*.ts', 'deploy/*.mjs', 'deploy/{setup,check,tests}/**/*.mjs', 'deploy/observability/**/*.ts'];
+const TYPED = ['{core,environments,workflows,services,k8s,test}/**/*.ts', 'deploy/*.mjs', 'deploy/{setup,cluster,check,tests}/**/*.mjs', 'deploy/observability/**/*.ts'];
 
 const impure = [
   ['Date', 'now', 'Time is data here: take it from the event or command.'],

@@ -10,6 +10,7 @@ const TIERS: readonly [name: string, testTimeoutMs: number, parallel: boolean][]
   ['integration', 180_000, false],
   ['e2e', 600_000, false],
   ['faults', 600_000, false],
+  ['fuzz', 600_000, false],
 ];
 
 export default defineConfig({

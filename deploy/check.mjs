@@ -1,7 +1,7 @@
 // `npm run check`: types, lint, import rules, protocol lint, Python lint, text rules, side by side.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { nodeVersionProblem } from './setup/versions.mjs';
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -30,12 +30,18 @@ async function main() {
     ['stored messages (buf breaking)', join(bin, 'buf'), ['breaking', '--against', 'baseline.binpb', '--path', 'stemma/v1/events.proto', '--path', 'stemma/v1/data.proto'], join(ROOT, 'proto')],
     ['HTTP interface (openapi.json)', process.execPath, ['deploy/check/openapi.mjs']],
     ['dashboards (vitest)', join(bin, 'vitest'), ['run', '--project', 'unit', '--reporter=dot', 'test/unit/deploy/observability', 'test/unit/docs']],
+    ['pins and licences', process.execPath, ['deploy/check/pins.mjs']],
+    ['known vulnerabilities (npm run audit)', process.execPath, ['deploy/check/audit.mjs']],
     ['text (registries, paths, names)', process.execPath, ['deploy/check/tracked.mjs']],
   ];
   const lint = missing.get('lint');
-  if (lint === undefined) checks.push(['Python (ruff)', toolchain.ruff ?? 'ruff', ['check', '--no-cache', '--config', 'kernels/ruff.toml', 'kernels', 'test/kernels']]);
+  const ruff = toolchain.ruff ?? 'ruff';
+  if (lint === undefined) {
+    checks.push(['Python (ruff)', ruff, ['check', '--no-cache', '--config', 'kernels/ruff.toml', 'kernels', 'test/kernels']]);
+    checks.push(['compose file (check-jsonschema)', join(dirname(ruff), 'check-jsonschema'), ['--builtin-schema', 'vendor.compose-spec', 'deploy/compose.yaml']]);
+  }
   const results = await Promise.all(checks.map(runCheck));
-  if (lint !== undefined) console.log(`${IN_CI ? 'FAILED' : 'skipped'}  Python (ruff): ${lint.message}`);
+  if (lint !== undefined) console.log(`${IN_CI ? 'FAILED' : 'skipped'}  Python (ruff), compose file (check-jsonschema): ${lint.message}`);
   return results.every((passed) => passed) && (lint === undefined || !IN_CI) ? 0 : 1;
 }
 

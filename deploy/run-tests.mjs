@@ -3,6 +3,7 @@
 //   npm run test:unit -- core/log            one tier, only files whose path contains core/log
 //   node deploy/run-tests.mjs unit golden    some tiers
 //   npm run test:simulation -- --schedules 100000 --first-seed 1
+//   npm run test:fuzz -- --seed 7 --case 12  60 s of hostile requests a service (5 s in `npm test`), or one of them again
 // A tier whose component cannot be had here is skipped, counted and named; with CI=true that is a failure.
 import { join } from 'node:path';
 import { nodeVersionProblem } from './setup/versions.mjs';
@@ -14,12 +15,13 @@ import { nodeVersionProblem } from './setup/versions.mjs';
 const GROUPS = [
   { parallel: true, tiers: ['unit', 'golden', 'contract', 'replay', 'simulation'].map((name) => ({ name, needs: [] })) },
   { parallel: false, tiers: [{ name: 'kernels', needs: ['python'] }] },
-  ...['integration', 'e2e', 'faults'].map((name) => ({ parallel: false, tiers: [{ name, needs: /** @type {Part[]} */ (['compile', 'python', 'temporal']) }] })),
+  ...['integration', 'e2e', 'faults', 'fuzz'].map((name) => ({ parallel: false, tiers: [{ name, needs: /** @type {Part[]} */ (['compile', 'python', 'temporal']) }] })),
 ];
 const WITH_BROKERS = ['contract', 'integration', 'e2e', 'faults'];
 const WITH_BUCKETS = ['contract', 'kernels', 'integration', 'e2e'];
 const WITH_CLUSTERS = ['integration', 'e2e'];
 const WITH_PROMETHEUS = ['integration', 'e2e'];
+const WITH_BROWSERS = ['e2e'];
 const IN_CI = process.env['CI'] === 'true';
 
 const problem = nodeVersionProblem(process.versions.node);
@@ -43,13 +45,14 @@ async function main(args) {
   const filters = args.filter((arg) => !names.includes(arg));
   const groups = GROUPS.map(({ parallel, tiers }) => ({ parallel, tiers: tiers.filter((tier) => wanted.length === 0 || wanted.includes(tier.name)) }));
   const needs = new Set(groups.flatMap(({ tiers }) => tiers.flatMap((tier) => tier.needs)));
-  // Within these tiers only some files need a broker, a bucket, a Kubernetes API server or Prometheus: those skip themselves where it is missing, and fail with CI=true.
+  // Within these tiers only some files need a broker, a bucket, a Kubernetes API server, Prometheus or a browser: those skip themselves where it is missing, and fail with CI=true.
   const some = (/** @type {string[]} */ of) => groups.some(({ tiers }) => tiers.some((tier) => of.includes(tier.name)));
   if (some(WITH_BROKERS)) needs.add('kafka');
   if (some(WITH_BUCKETS)) needs.add('minio');
   if (some(WITH_CLUSTERS)) needs.add('kube');
   if (some(WITH_PROMETHEUS)) needs.add('prometheus');
-  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube', 'prometheus']);
+  if (some(WITH_BROWSERS)) needs.add('chromium');
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube', 'prometheus', 'chromium']);
 
   const counts = new Map();
   for (const { parallel, tiers } of groups) {
@@ -67,7 +70,10 @@ async function main(args) {
 
 /** Options of single tiers become variables of their tests. @param {string[]} args @returns {string[]} the rest */
 function takeOptions(args) {
-  const variables = new Map([['--schedules', 'STEMMA_TEST_SCHEDULES'], ['--first-seed', 'STEMMA_TEST_FIRST_SEED']]);
+  const variables = new Map([
+    ['--schedules', 'STEMMA_TEST_SCHEDULES'], ['--first-seed', 'STEMMA_TEST_FIRST_SEED'],
+    ['--seconds', 'STEMMA_TEST_FUZZ_SECONDS'], ['--seed', 'STEMMA_TEST_FUZZ_SEED'], ['--case', 'STEMMA_TEST_FUZZ_CASE'],
+  ]);
   const rest = [];
   for (let at = 0; at < args.length; at += 1) {
     const variable = variables.get(/** @type {string} */ (args[at]));

@@ -4,6 +4,7 @@
 //     --faults 10          so many faults a trial (3)
 //     --at-once 2          so many trials at once (1)
 //     --platform NAME      only all-in-one, or only distributed
+//     --mode NAME          synchronous (default), or asynchronous: weight, drop and inside-turn, by seed
 //     --only TEXT          only faults whose "role kind" contains it, e.g. --only "broker kill"
 //     --append             to the results of the call before
 //     --keep               leaves the trials' homes under the temporary folder, to look into
@@ -18,17 +19,21 @@ const RESULTS = join(ROOT, '.stemma', 'test', 'faults.jsonl');
 
 const VARIABLES = {
   seeds: 'STEMMA_TEST_FAULT_SEEDS', 'first-seed': 'STEMMA_TEST_FIRST_SEED', faults: 'STEMMA_TEST_FAULTS_A_TRIAL', 'at-once': 'STEMMA_TEST_FAULTS_AT_ONCE', platform: 'STEMMA_TEST_FAULT_PLATFORM',
-  only: 'STEMMA_TEST_FAULT_ONLY',
+  only: 'STEMMA_TEST_FAULT_ONLY', mode: 'STEMMA_TEST_FAULT_MODE',
 };
 const { values, positionals } = parseArgs({
   options: { seeds: { type: 'string' }, 'first-seed': { type: 'string' }, faults: { type: 'string' }, 'at-once': { type: 'string' }, platform: { type: 'string' },
-    only: { type: 'string' }, append: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
+    only: { type: 'string' }, mode: { type: 'string' }, append: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
-const { append, keep, platform, only, ...numbers } = values;
+const { append, keep, platform, mode, only, ...numbers } = values;
 if (platform !== undefined && !['all-in-one', 'distributed'].includes(platform)) {
   process.stderr.write(`--platform ${platform}: expected all-in-one or distributed\n`);
+  process.exit(1);
+}
+if (mode !== undefined && !['synchronous', 'asynchronous'].includes(mode)) {
+  process.stderr.write(`--mode ${mode}: expected synchronous or asynchronous\n`);
   process.exit(1);
 }
 for (const [name, value] of Object.entries(numbers)) {

@@ -86,7 +86,8 @@ async function fetchWithMaven(directory) {
   mkdirSync(partial, { recursive: true });
   const pom = join(partial, 'pom.xml');
   writeFileSync(pom, PROJECT);
-  await runCommand('mvn', ['-B', '-q', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`], {
+  // -C: a file that does not match the checksum beside it fails.
+  await runCommand('mvn', ['-B', '-q', '-C', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`], {
     log: logFile('kafka-maven'), remedy: 'Is the network up? Then run the same command again.',
   });
   rmSync(directory, { recursive: true, force: true });

@@ -10,8 +10,8 @@ import { hashOf } from './stamp.mjs';
 /** @import { Progress } from './progress.mjs' */
 /** @import { Tool } from './python-steps.mjs' */
 
-const MODULE = join(ROOT, 'deploy', 'kube');
-/** Executable → package. The scheduler, kubelet and kube-proxy of the same go.mod are for a cluster with nodes. */
+export const MODULE = join(ROOT, 'deploy', 'kube');
+/** Executable → package. What a cluster with nodes needs besides is in cluster-step.mjs. */
 const PROGRAMS = {
   'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
   'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
@@ -29,7 +29,7 @@ export async function prepareKube(progress) {
   await withLock(`${directory}.lock`, { onWait: (holder) => progress.say(`Kubernetes is being built by ${holder}, waiting for it`) }, async () => {
     if (missing(directory).length === 0) return;
     source = 'built with Go';
-    await progress.step(`Kubernetes ${version}: go build (about 8 minutes, once)`, () => build(version, directory));
+    await progress.step(`Kubernetes ${version}: go build (about 8 minutes, once)`, () => build(version, directory, PROGRAMS));
     progress.say(`Kubernetes ${version}: ${source} (${directory})`);
   });
   return { executable: directory, version, source: `${source} (${directory})` };
@@ -54,8 +54,8 @@ export function versionIn(goMod) {
   return version;
 }
 
-/** @param {string} version @param {string} directory */
-async function build(version, directory) {
+/** From the same go.mod, whole or not at all. @param {string} version @param {string} directory @param {Readonly<Record<string, string>>} programs executable → package */
+export async function build(version, directory, programs) {
   if (outputOf('go', ['version']) === null) {
     throw new SetupFailure('The Kubernetes control plane is built with Go, and there is no go on the PATH.', 'Install Go 1.24 or newer, or set STEMMA_TEST_KUBE to a folder with kube-apiserver, kube-controller-manager, kubectl and etcd.');
   }
@@ -66,7 +66,7 @@ async function build(version, directory) {
   // Without these kubectl and the server call themselves v0.0.0-master, and clients that ask for the version are misled.
   const stamps = Object.entries({ gitVersion: `v${version}`, gitMajor: major, gitMinor: minor })
     .flatMap(([name, value]) => ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].map((at) => `-X ${at}.${name}=${value}`));
-  for (const [name, path] of Object.entries(PROGRAMS)) {
+  for (const [name, path] of Object.entries(programs)) {
     await runCommand('go', ['build', '-trimpath', '-ldflags', ['-s -w', ...stamps].join(' '), '-o', join(partial, name), path], {
       cwd: MODULE, env: { CGO_ENABLED: '0' }, log: logFile(`kube-go-build-${name}`),
       remedy: 'Is the network up, Go 1.24 or newer, and are 4 GB of disk free? Then run the same command again.',

@@ -3,6 +3,8 @@ import { killCommands } from './command.mjs';
 import { SetupFailure } from './failure.mjs';
 import { STATE, TOOLCHAIN } from './layout.mjs';
 import { withLock } from './lock.mjs';
+import { prepareChromium } from './chromium-step.mjs';
+import { prepareCluster } from './cluster-step.mjs';
 import { prepareKafka } from './kafka-step.mjs';
 import { prepareKube } from './kube-step.mjs';
 import { prepareMinio } from './minio-step.mjs';
@@ -15,14 +17,14 @@ import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
 /** @import { Tool } from './python-steps.mjs' */
-/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'prometheus' | 'lint'} Part */
-/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, prometheus?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, cluster?: string, prometheus?: string, chromium?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
 /** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
 
-/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio`, `kube` and `prometheus` for tests: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
+/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio`, `kube`, `prometheus` and `chromium` for tests, `cluster` beside `kube` for `npm run cluster`: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
 export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
 /** @type {readonly Part[]} */
-const EXTRA = ['kafka', 'minio', 'kube', 'prometheus', 'lint'];
+const EXTRA = ['kafka', 'minio', 'kube', 'cluster', 'prometheus', 'chromium', 'lint'];
 
 /**
  * @param {readonly Part[]} parts
@@ -45,7 +47,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
-  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'prometheus', Tool>>} */
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium', Tool>>} */
   const tools = {};
   const undo = onSignals();
   const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
@@ -54,6 +56,8 @@ export async function setUp(parts = ALL, mayFail = []) {
         await attempt('packages', () => installPackages(progress));
         await attempt('generate', () => generateTypeScript(progress));
         await attempt('compile', () => compile(progress));
+        // Last here: it may need one of the packages.
+        await attempt('chromium', async () => { tools.chromium = await prepareChromium(progress); });
       })(),
       attempt('python', async () => {
         tools.python = await preparePython(progress);
@@ -64,7 +68,11 @@ export async function setUp(parts = ALL, mayFail = []) {
       attempt('temporal', async () => { tools.temporal = await prepareTemporal(progress); }),
       attempt('kafka', async () => { Object.assign(tools, await prepareKafka(progress)); }),
       attempt('minio', async () => { tools.minio = await prepareMinio(progress); }),
-      attempt('kube', async () => { tools.kube = await prepareKube(progress); }),
+      (async () => {
+        // One after the other: what both are made of is compiled once.
+        await attempt('kube', async () => { tools.kube = await prepareKube(progress); });
+        await attempt('cluster', async () => { tools.cluster = await prepareCluster(progress); });
+      })(),
       attempt('prometheus', async () => { tools.prometheus = await preparePrometheus(progress); }),
     ]);
     for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
@@ -72,17 +80,22 @@ export async function setUp(parts = ALL, mayFail = []) {
   });
   const toolchain = await lanes.finally(undo);
   const seconds = progress.seconds();
+  const took = duration(performance.now() - startedAt);
+  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): ${inventory(toolchain, missing)}\n`);
+  return { toolchain, missing, seconds };
+}
+
+/** What a user reads at the end. @param {Toolchain} toolchain @param {ReadonlyMap<Part, SetupFailure>} missing @returns {string} */
+function inventory(toolchain, missing) {
   const { node, ...others } = toolchain.versions;
   const python = missing.has('python') ? undefined : others['python'];
   const temporal = missing.has('temporal') ? undefined : others['temporal'];
-  const took = duration(performance.now() - startedAt);
-  process.stderr.write(`Set-up ${Object.keys(seconds).length === 0 ? 'is up to date' : 'is done'} (${took}): Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, Temporal server ${temporal}` : ''}${missing.size > 0 ? `; not available: ${[...missing.keys()].join(', ')}` : ''}\n`);
-  return { toolchain, missing, seconds };
+  return `Node ${node}${python ? `, Python ${python}` : ''}${temporal ? `, Temporal server ${temporal}` : ''}${missing.size > 0 ? `; not available: ${[...missing.keys()].join(', ')}` : ''}`;
 }
 
 /**
  * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
- * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'prometheus', Tool>>} tools @returns {Toolchain}
+ * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium', Tool>>} tools @returns {Toolchain}
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
@@ -90,7 +103,7 @@ function writeToolchain(tools) {
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {
-    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube' | 'prometheus'} */ (name);
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium'} */ (name);
     toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
     toolchain.sources[key] = tool.source;
     if (key !== 'ruff') toolchain.versions[key] = tool.version;

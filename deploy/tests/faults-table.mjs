@@ -93,6 +93,7 @@ What is broken on purpose, and what an oracle outside the system then finds. \`n
 
     npm run test:faults -- --platform all-in-one --seeds 7 --first-seed 1 --faults 12
     npm run test:faults -- --append --platform distributed --seeds 16 --first-seed 1 --faults 10
+    npm run test:faults -- --append --mode asynchronous --seeds 3 --first-seed 1 --faults 10
 
 A seed draws, from the facts of an undisturbed run, which fault strikes which role after which fact; never after a time. Each fault is
 verified from outside (process gone, state T in /proc, the shim's or the proxy's counters) or the trial fails. The run then has to finish, and is judged:
@@ -100,7 +101,7 @@ verified from outside (process gone, state T in /proc, the shim's or the proxy's
 - **lost**: an append was acknowledged to its caller, and the log lacks the event or has another payload. Attempts without an answer are unknown and claim nothing.
 - **duplicated**: an episode or dataset row trained on twice, a step, batch, end, request or dataset that counts twice.
 - **mislabelled**: a batch whose tokens, log-probabilities, reward (recomputed by the environment from the recorded turns), domain, weights, teacher or reference scores are not this episode's.
-- besides: ledger clean, every blob there, \`stemma replay\` IDENTICAL (R1), final weights those of the undisturbed run (R2). A trial that does not finish has an unknown outcome, never a good one. A fault whose turn comes when the run is over is not counted.
+- besides: ledger clean, every blob there, \`stemma replay\` IDENTICAL (R1), final weights those of the undisturbed run (R2). A trial in which nothing new is recorded for five minutes, or whose run ends without finishing, has an unknown outcome, never a good one, and says how each process that ended did. A fault whose turn comes when the run is over is not counted.
 
 **Power cut.** kill -9 keeps the page cache, so a missing fsync shows only when the power goes. A preloaded shim (\`test/faults/shim\`) keeps beside each file its content at its last fsync, and each
 name at its directory's last fsync; after the kill the files return to that. Full disks, failing fsyncs (after which the pages count as clean and are lost, as on Linux) and a skewed
@@ -108,8 +109,12 @@ wall clock come from the same shim. Not modelled: writes that reach the disk wit
 
 **Distributed mode** is \`up --distributed\` with two rollout workers over a broker of its own: each service, each sidecar, Temporal, the broker and the launcher is struck, and the network before Temporal, the broker,
 teacher scoring and sidecars. A *network loss* takes all connections of one rollout worker at once — Temporal, broker, sidecar — past the heartbeat time-out and until others have gone on with
-its episodes; then it is back and sends what nobody had answered. The broker is one node and promises survival of process death only: there a power cut takes what was not synced of the blobs, while the broker's disk stays. Both platforms strike at facts of
+its episodes. Then it is back: its connections broke and it sends again what nobody had answered, or they held and what it had sent arrives late. That a late append really arrives, behind what others recorded, and
+changes nothing, is a test of its own (\`test/faults/network-loss.test.ts\`): it takes the network while a turn is on the way to the broker, and attempts differ in the tokens they sample, so that a turn that counted wrongly would show. The broker is one node and promises survival of process death only: there a power cut takes what was not synced of the blobs, while the broker's disk stays. Both platforms strike at facts of
 one undisturbed run in one process, and must end in its weights.
+
+**Asynchronous modes.** \`--mode asynchronous\` runs the recipe with \`onStale: weight\`, \`onStale: drop\` and \`inFlight: inside-turn\`, one after the other by seed. They are judged as any other, but for the final weights: which turn had which
+weights depends on time there. The undisturbed run must show weighted members, dropped episodes or turns inside which the weights changed, or the trials say nothing.
 
 **Delivery.** Tasks delivered twice at once; every event that is read delivered twice; every append sent again, after later ones.
 

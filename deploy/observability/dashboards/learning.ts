@@ -25,6 +25,7 @@ export const learning: DashboardSpec = {
   panels: [
     figure({ figure: 'loss', title: 'Loss', description: 'L = Σ w·ℓ of a step.' }),
     figure({ figure: 'reward', title: 'Reward', description: 'Mean over the training episodes, failed ones left out.' }),
+    figure({ figure: 'reward_[a-z]+', byDomain: true, title: 'Reward by component', description: 'What the reward is the sum of, a training episode: a rising reward whose correct part stands still is a model that learns the form. Penalties are negative.' }),
     figure({ figure: 'correct', title: 'Correct', description: 'Share of the training episodes whose answer was right.', unit: 'percentunit', min: 0, max: 1 }),
     figure({ figure: 'coverage[.].+', byDomain: true, title: 'ρ by domain', description: 'Student mass on the teacher\'s top k tokens. It should rise; a fall is a student that leaves its teachers (StemmaRhoCollapse).', unit: 'percentunit', min: 0 }),
     figure({ figure: 'reward[.].+', byDomain: true, title: 'Reward by domain', description: 'In distillation, where one step holds several domains; it is measured there and not trained on.' }),
@@ -39,7 +40,7 @@ export const learning: DashboardSpec = {
     figure({ figure: 'truncated', title: 'Truncated', description: 'Share of episodes cut by a token or turn budget.', unit: 'percentunit', min: 0, max: 1 }),
     figure({ figure: 'generated_tokens', title: 'Tokens an episode', description: 'Generated, without prompt and observations.', min: 0 }),
     text('From here', [
-      'Curves by step, exact: the HTML report that quickstart and run write at their end · a stage\'s workflow: the link on each series',
+      'Curves by step, exact: the HTML report that quickstart and run write at their end, or the gateway\'s GetSeries (docs/observability.md, also for a panel of your own) · a stage\'s workflow: the link on each series',
       '',
       'Which trajectories, teachers and prompts made these weights: `npm run stemma -- lineage WEIGHTS --full --run $run` (WEIGHTS: in `npm run stemma -- status $run`)',
     ].join('\n'), 4),
