@@ -69,11 +69,10 @@ export function openFold<S>(fold: Fold<S>): OpenFold<S> {
       if (position !== undefined) open.nextPosition = Math.max(open.nextPosition, position + 1);
       const payload = event.payload;
       if (!payload) throw unreadable(event);
-      if (seen.has(event.id)) {
+      if (!seen.add(event.id)) {
         open.duplicates += 1;
         return false;
       }
-      seen.add(event.id);
       if (payload.$case === 'claimed') takeClaim(claims, payload.value);
       if (!counts(claims, event)) {
         open.zombies += 1;

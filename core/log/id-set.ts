@@ -28,7 +28,7 @@ export class IdSet {
     }
     const at = this.find(this.table, this.slots);
     if (this.isTaken(at)) return false;
-    this.table.set(word, at);
+    put(this.table, at);
     this.used += 1;
     if (this.used * 5 > this.slots * 4) this.grow();
     return true;
@@ -57,8 +57,8 @@ export class IdSet {
     const table = new Uint32Array(slots * WORDS);
     for (let at = 0; at < this.table.length; at += WORDS) {
       if (!this.isTaken(at)) continue;
-      word.set(this.table.subarray(at, at + WORDS));
-      table.set(word, this.find(table, slots));
+      for (let part = 0; part < WORDS; part += 1) word[part] = this.table[at + part]!;
+      put(table, this.find(table, slots));
     }
     this.table = table;
     this.slots = slots;
@@ -68,18 +68,31 @@ export class IdSet {
 /** The id that was parsed last. */
 const word = new Uint32Array(WORDS);
 
+/** `set` of a typed array costs more than its four words. */
+function put(table: Uint32Array, at: number): void {
+  table[at] = word[0]!;
+  table[at + 1] = word[1]!;
+  table[at + 2] = word[2]!;
+  table[at + 3] = word[3]!;
+}
+
+/** Code of a character → the digit it is; beyond 15 for what is none. */
+const NO_DIGIT = 0x10;
+const DIGITS = Uint8Array.from({ length: 128 }, (_, code) => (/[0-9a-f]/.test(String.fromCharCode(code)) ? Number.parseInt(String.fromCharCode(code), 16) : NO_DIGIT));
+
 /** False for what is no id, and for the one that looks like a free slot. */
 function parse(id: string): boolean {
   if (id.length !== WORDS * 8) return false;
+  let seen = 0;
   for (let at = 0; at < WORDS; at += 1) {
     let value = 0;
     for (let digit = at * 8; digit < at * 8 + 8; digit += 1) {
       const code = id.charCodeAt(digit);
-      if (code >= 48 && code <= 57) value = (value << 4) | (code - 48);
-      else if (code >= 97 && code <= 102) value = (value << 4) | (code - 87);
-      else return false;
+      const part = code < 128 ? DIGITS[code]! : NO_DIGIT;
+      seen |= part;
+      value = (value << 4) | (part & 15);
     }
     word[at] = value;
   }
-  return (word[0]! | word[1]! | word[2]! | word[3]!) !== 0;
+  return seen < NO_DIGIT && (word[0]! | word[1]! | word[2]! | word[3]!) !== 0;
 }

@@ -15,13 +15,12 @@ import { describeWithCompiler } from './harness/compiler.js';
 import { openDistributed } from './harness/distributed.js';
 import { OracleReader, type AttemptedLine } from './harness/oracle.js';
 import { when } from './harness/processes.js';
-import { CLEAR, type ProxyMode } from './harness/proxy.js';
+import { CLEAR, HELD } from './harness/proxy.js';
 import { writeShortRecipe } from './harness/recipes.js';
 import { verdictOf } from './harness/run-plan.js';
 import type { System } from './harness/system.js';
 
 const WORKERS = ['rollout-1', 'rollout-2'] as const;
-const HELD: ProxyMode = { ...CLEAR, hold: true };
 const PATIENCE_MS = 240_000;
 
 describeWithCompiler('a rollout worker that lost its network', () => describeWithKafka('over a broker', () => {
@@ -65,34 +64,28 @@ describeWithCompiler('a rollout worker that lost its network', () => describeWit
 
   const keyOf = (id: string): string | undefined => oracle.read().flatMap((line) => (line.line === 'attempted' && line.id === id ? [line.key] : []))[0];
 
-  /** Holds the network of a worker from the moment on that a turn of its is on the way to the broker. */
+  /** Holds the network of whichever worker sends a turn to the broker next, from that turn's bytes on: none of them has arrived. */
   async function cutOff(until: AbortSignal): Promise<{ worker: string; late: AttemptedLine }> {
-    for (;;) {
-      const worker = await whoRecordsTurns(until);
-      const [, broker] = system.links(worker);
-      broker!.mode = HELD;
-      await when(`${worker} sends nothing`, until, () => unanswered(worker).length > 0);
-      const late = unanswered(worker).find(({ type }) => type === 'turnSampled');
-      if (late) {
+    const sent = new Map<string, AttemptedLine>();
+    for (const worker of WORKERS) {
+      // What is attempted is in the oracle's file before it is sent, and carries its id as text.
+      const holdFrom = (chunk: Buffer): boolean => {
+        const late = sent.size === 0 && unanswered(worker).find(({ type, id }) => type === 'turnSampled' && chunk.includes(id));
+        if (!late) return false;
+        sent.set(worker, late);
         for (const link of system.links(worker)) link.mode = HELD;
-        return { worker, late };
-      }
-      // A claim, an end: another time.
-      broker!.mode = CLEAR;
-      await when(`${worker} is not answered`, until, () => unanswered(worker).length === 0);
+        return true;
+      };
+      const [, broker] = system.links(worker);
+      broker!.mode = { ...CLEAR, holdFrom };
     }
+    await when('nobody sends a turn', until, () => sent.size > 0);
+    const [[worker, late]] = [...sent] as [[string, AttemptedLine]];
+    for (const other of WORKERS.filter((each) => each !== worker)) for (const link of system.links(other)) link.mode = CLEAR;
+    return { worker, late };
   }
 
   const unanswered = (worker: string): readonly AttemptedLine[] => oracle.unanswered(system.pid(worker) ?? 0);
-
-  /** The worker that records one now. */
-  async function whoRecordsTurns(until: AbortSignal): Promise<string> {
-    const turns = (): number[] => oracle.read().flatMap((line) => (line.line === 'attempted' && line.type === 'turnSampled' ? [line.pid ?? 0] : []));
-    const before = turns().length;
-    await when('nobody records turns', until, () => turns().length > before);
-    const pid = turns().at(-1);
-    return WORKERS.find((worker) => system.pid(worker) === pid) ?? whoRecordsTurns(until);
-  }
 
   async function streamOf(stream: string): Promise<readonly StoredEvent[]> {
     const logs = await system.logs();

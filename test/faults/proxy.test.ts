@@ -45,19 +45,21 @@ describe('the proxy', () => {
   });
 
   it('holds back what is sent, and hands it on later although its sender has gone', async () => {
-    proxy.mode = { ...CLEAR, hold: true };
+    proxy.mode = { ...CLEAR, holdFrom: (chunk) => chunk.includes('late') };
     const arrived: string[] = [];
     echo.on('connection', (socket: Socket) => { socket.on('data', (chunk: Buffer) => arrived.push(chunk.toString())); });
     const [host, port] = proxy.address.split(':');
     const other = connect({ host: host!, port: Number(port) });
     await once(other, 'connect');
+    other.write('first');
+    await expect.poll(() => arrived).toEqual(['first']);
     other.write('late');
     await expect.poll(() => proxy.counts.heldBytes).toBe(4);
     other.destroy();
     await once(other, 'close');
-    expect(arrived).toEqual([]);
+    expect(arrived).toEqual(['first']);
     proxy.mode = CLEAR;
-    await expect.poll(() => arrived).toEqual(['late']);
+    await expect.poll(() => arrived).toEqual(['first', 'late']);
   });
 
   it('resets: the client sees a broken connection, not an end', async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from './plan.js';
 import { isGone, stateOf, when } from './processes.js';
-import { CLEAR } from './proxy.js';
+import { CLEAR, HELD } from './proxy.js';
 import type { OracleLine, OracleReader } from './oracle.js';
 import { cutPower, ShimControl } from './shim.js';
 import type { System } from './system.js';
@@ -155,7 +155,7 @@ async function networkLoss({ system, oracle, fault, until }: Injection): Promise
   const kept = (): number => links.reduce((sum, { counts }) => sum + counts.droppedBytes + counts.heldBytes, 0);
   const before = kept();
   let late = 0;
-  for (const link of links) link.mode = { ...CLEAR, drop: breaks, hold: !breaks };
+  for (const link of links) link.mode = breaks ? { ...CLEAR, drop: true } : HELD;
   try {
     await when('nothing was sent over the lost network', until, () => kept() > before);
     await delay(HANG_MS);

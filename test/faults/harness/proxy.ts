@@ -11,9 +11,12 @@ export interface ProxyMode {
   readonly drop: boolean;
   /** What is sent is kept, ends of connections too, and handed on when this is over: a cable that is out, and TCP that sends again. */
   readonly hold: boolean;
+  /** Holding begins with the chunk it says true of: nothing of that chunk has arrived. */
+  readonly holdFrom?: (chunk: Buffer) => boolean;
 }
 
 export const CLEAR: ProxyMode = { delayMs: 0, bytesPerSecond: 0, drop: false, hold: false };
+export const HELD: ProxyMode = { ...CLEAR, hold: true };
 
 export interface ProxyCounts {
   forwardedBytes: number;
@@ -90,6 +93,7 @@ export class Proxy {
   }
 
   private async forward(chunk: Buffer, to: Socket): Promise<void> {
+    if (!this.current.hold && this.current.holdFrom?.(chunk) === true) this.mode = HELD;
     if (this.current.hold) this.counts.heldBytes += chunk.length;
     await this.passed();
     const { delayMs, bytesPerSecond, drop } = this.mode;
