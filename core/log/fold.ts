@@ -51,9 +51,15 @@ export interface OpenFold<S> extends Folded<S> {
   add(event: Event, position?: number): boolean;
 }
 
-export function openFold<S>(fold: Fold<S>): OpenFold<S> {
+/** Ids of the events folded so far. */
+interface Seen {
+  has(id: string): boolean;
+  add(id: string): unknown;
+}
+
+/** `seen`: a fold that stays open holds its ids outside the heap; one that is over at once is faster with a Set. */
+export function openFold<S>(fold: Fold<S>, seen: Seen = new IdSet()): OpenFold<S> {
   const claims = new Map<string, string>();
-  const seen = new IdSet();
   const lastSeqs = new Map<string, number>();
   const gaps: SeqGap[] = [];
   let released = false;
@@ -69,10 +75,11 @@ export function openFold<S>(fold: Fold<S>): OpenFold<S> {
       if (position !== undefined) open.nextPosition = Math.max(open.nextPosition, position + 1);
       const payload = event.payload;
       if (!payload) throw unreadable(event);
-      if (!seen.add(event.id)) {
+      if (seen.has(event.id)) {
         open.duplicates += 1;
         return false;
       }
+      seen.add(event.id);
       if (payload.$case === 'claimed') takeClaim(claims, payload.value);
       if (!counts(claims, event)) {
         open.zombies += 1;
@@ -87,7 +94,7 @@ export function openFold<S>(fold: Fold<S>): OpenFold<S> {
 }
 
 export function foldStream<S>(fold: Fold<S>, stored: Iterable<StoredEvent>): Folded<S> {
-  const open = openFold(fold);
+  const open = openFold(fold, new Set<string>());
   for (const { event, position } of stored) open.add(event, position);
   return open;
 }
