@@ -84,6 +84,7 @@ export async function recordHistories(executable: string, directory: string): Pr
   try {
     for (const scenario of SCENARIOS) await record(bench, scenario, directory);
     await recordContinueAsNew(bench, directory);
+    await recordScheduled(bench, directory);
   } finally {
     await bench.close();
   }
@@ -126,6 +127,28 @@ async function recordContinueAsNew(bench: TemporalBench, directory: string): Pro
   await handle.result();
   await save(directory, 'continued.first', await bench.client.workflow.getHandle('continued/rl-search', handle.firstExecutionRunId).fetchHistory());
   await save(directory, 'continued.last', await bench.client.workflow.getHandle('continued/rl-search').fetchHistory());
+  await workers.stop();
+}
+
+/** As a schedule starts it: the workflow that has a time in its id, and the run that it waits for. */
+async function recordScheduled(bench: TemporalBench, directory: string): Promise<void> {
+  const workers = await bench.host(inMemoryRun().activities);
+  const schedule = await bench.client.schedule.create({
+    scheduleId: 'nightly', spec: {},
+    action: { type: 'startWorkflow', workflowType: 'scheduledRun', workflowId: 'nightly', taskQueue: 'stemma-worker', args: [{ recipe: 'tiny' }] },
+  });
+  await schedule.trigger();
+  let workflowId = '';
+  while (workflowId === '') {
+    const [latest] = (await schedule.describe()).info.recentActions;
+    if (latest?.action.type === 'startWorkflow') ({ workflowId } = latest.action.workflow);
+    else await delay(50);
+  }
+  const handle = bench.client.workflow.getHandle(workflowId);
+  await handle.result();
+  await save(directory, 'scheduled.schedule', await handle.fetchHistory());
+  await save(directory, 'scheduled.run', await bench.client.workflow.getHandle(workflowId.replaceAll(':', '')).fetchHistory());
+  await schedule.delete();
   await workers.stop();
 }
 

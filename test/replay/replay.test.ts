@@ -52,6 +52,10 @@ describe('replay of committed histories', () => {
     }
   });
 
+  it('of what a schedule starts, too', () => {
+    expect(names).toEqual(expect.arrayContaining([join(VERSIONS.at(-1) ?? '', 'scheduled.schedule.json'), join(VERSIONS.at(-1) ?? '', 'scheduled.run.json')]));
+  });
+
   it.each(names)('%s', async (file) => {
     await replay(read(file));
   });
