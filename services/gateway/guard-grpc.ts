@@ -15,6 +15,8 @@ export function guardInterceptor(guard: Guard): ServerInterceptor {
     const method = path.slice(path.lastIndexOf('/') + 1);
     const peer = call.getPeer();
     let slow: NodeJS.Timeout | undefined;
+    let isOver = false;
+    const over = (): void => { isOver = true; clearTimeout(slow); };
     const refuse = (error: StemmaError): void => {
       const { code, details, metadata } = toServiceError(error);
       call.sendStatus({ code: code ?? status.UNKNOWN, details: details ?? '', metadata: metadata ?? new Metadata() });
@@ -23,6 +25,8 @@ export function guardInterceptor(guard: Guard): ServerInterceptor {
       start: (next) => next({
         onReceiveMetadata(metadata, pass) {
           guard.admit({ method, peer, authorization: metadata.get('authorization')[0]?.toString() ?? '' }).then((caller) => {
+            // Whoever hung up meanwhile is not slow.
+            if (isOver) return;
             metadata.remove('authorization');
             metadata.set(CALLER_KEY, Buffer.from(JSON.stringify(caller)));
             slow = setTimeout(() => {
@@ -34,9 +38,9 @@ export function guardInterceptor(guard: Guard): ServerInterceptor {
         },
         onReceiveMessage: (message, pass) => pass(message),
         onReceiveHalfClose(pass) { clearTimeout(slow); pass(); },
-        onCancel: () => clearTimeout(slow),
+        onCancel: over,
       }),
-      sendStatus(answer, next) { clearTimeout(slow); next(answer); },
+      sendStatus(answer, next) { over(); next(answer); },
     });
   };
 }

@@ -48,14 +48,14 @@ export function createGuard({ keyring, issuer, registry, logger, limits = LIMITS
   const refused: Guard['refused'] = (reason, { method, peer }) => {
     refusals.inc({ reason });
     // Also before anyone is known: a stranger must not fill the log.
-    if (rate.take(`log ${hostOf(peer)}`, performance.now()) === 0) logger.warn({ reason, method: method.slice(0, 64), origin: hostOf(peer) }, 'a request was refused');
+    if (rate.take(`log ${hostOf(peer)}`, performance.now()) === 0) logger.warn({ reason, method: methodNamed(method), origin: hostOf(peer) }, 'a request was refused');
   };
   return {
     refused,
     async admit(knock) {
       const problem = (reason: string, error: StemmaError): StemmaError => { refused(reason, knock); return error; };
       const key = await holderOf({ keyring, issuer }, knock).catch((error: unknown) => { throw error instanceof NotAdmitted ? problem(error.reason, error.why) : error; });
-      const scope = SCOPE_OF[knock.method];
+      const scope = Object.hasOwn(SCOPE_OF, knock.method) ? SCOPE_OF[knock.method] : undefined;
       if (scope === undefined || !(key.scopes.includes(scope) || key.scopes.includes('admin'))) throw problem('scope', forbidden(key, knock.method, scope));
       const waitMs = rate.take(key.name, performance.now());
       if (waitMs > 0) throw problem('rate', refusal('UNAVAILABLE', `${key.name} asks too often`, `Try again in ${waitMs} ms.`));
@@ -69,6 +69,11 @@ export function createGuard({ keyring, issuer, registry, logger, limits = LIMITS
       return () => streams.close(by);
     },
   };
+}
+
+/** What somebody put in the place of a method may be a key that they pasted there: it is neither logged nor said. */
+function methodNamed(method: string): string {
+  return method === '' || Object.hasOwn(SCOPE_OF, method) ? method : 'none of ours';
 }
 
 /** Why nobody is known. */
@@ -103,7 +108,7 @@ function unauthenticated(message: string): StemmaError {
 }
 
 function forbidden({ name, scopes }: Holder, method: string, scope: Scope | undefined): StemmaError {
-  if (scope === undefined) return refusal('FORBIDDEN', `there is no method ${method.slice(0, 64)} for anyone`, 'See docs/openapi.json.');
+  if (scope === undefined) return refusal('FORBIDDEN', 'there is no such method', 'See /openapi.json.');
   return refusal('FORBIDDEN', `${method} needs the scope ${scope}; ${name} has ${scopes.join(', ') || 'none'}`, 'Use a key or a token with that scope.');
 }
 

@@ -46,7 +46,11 @@ export async function serveHttpGateway(api: ControlApi, guard: Guard, { host, po
   const server = webServer(secured, { headersTimeout: SLOW_MS, requestTimeout: SLOW_MS, connectionsCheckingInterval: 1000, maxHeaderSize: 16 * 1024 }, (request, response) => {
     answer({ api, guard, openapi }, request, response).catch((error: unknown) => sendError(response, error));
   });
+  const told = new WeakSet<object>();
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Once a connection: one that was shut out for being slow then also ends in the middle of a request.
+    if (told.has(socket)) return void socket.destroy();
+    told.add(socket);
     guard.refused(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'slow' : 'malformed', { method: '', peer: 'remoteAddress' in socket ? String(socket.remoteAddress) : '' });
     if (socket.writable) socket.end(`HTTP/1.1 ${error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request'}\r\nconnection: close\r\n\r\n`);
     else socket.destroy();
@@ -76,7 +80,19 @@ async function answer({ api, guard, openapi }: Context, request: IncomingMessage
   if (request.method === 'GET' && path === '/openapi.json') return void response.writeHead(200, { 'content-type': 'application/json' }).end(openapi);
   const knock: Knock = { method: path.startsWith(PREFIX) ? path.slice(PREFIX.length) : path, authorization: request.headers.authorization ?? '', peer: request.socket.remoteAddress ?? '' };
   const caller = await guard.admit(knock);
-  if (request.method !== 'POST') throw invalid(`${request.method ?? ''} ${path.slice(0, 100)} is not understood`, 'Use POST; see /openapi.json.');
+  await admitted({ api, guard }, { caller, knock }, request, response).catch((error: unknown) => {
+    if (error instanceof Malformed) guard.refused('malformed', knock);
+    throw error;
+  });
+}
+
+interface Admitted {
+  readonly caller: Attribution;
+  readonly knock: Knock;
+}
+
+async function admitted({ api, guard }: Pick<Context, 'api' | 'guard'>, { caller, knock }: Admitted, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'POST') throw new Malformed(`${request.method ?? ''} is not understood`, 'Use POST; see /openapi.json.');
   const json = await readJson(request, () => guard.refused('too-large', knock));
   if (knock.method === 'WatchRun') return watch({ api, guard }, caller, parsed(WatchRunRequest, json), response);
   const { traceparent } = request.headers;
@@ -127,23 +143,26 @@ async function readJson(request: IncomingMessage, onTooLarge: () => void): Promi
     const value: unknown = JSON.parse(text === '' ? '{}' : text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch { /* said below */ }
-  throw invalid('the body is no JSON object', 'Send the request message as JSON; see /openapi.json.');
+  throw new Malformed('the body is no JSON object', 'Send the request message as JSON; see /openapi.json.');
 }
 
 /** fromJSON forgives what it does not know; a misspelt field must not. */
 function parsed<T>(message: { fromJSON(value: unknown): T; fromPartial(value: object): T }, json: object): T {
   const known = Object.keys(message.fromPartial({}) as object);
   const unknown = Object.keys(json).filter((name) => !known.includes(name));
-  if (unknown.length > 0) throw invalid(`unknown: ${unknown.join(', ').slice(0, 200)}`, `Known: ${known.join(', ') || 'nothing'}.`);
+  if (unknown.length > 0) throw new Malformed(`unknown: ${unknown.join(', ').slice(0, 200)}`, `Known: ${known.join(', ') || 'nothing'}.`);
   try {
     return message.fromJSON(json);
   } catch (error) {
-    throw invalid(`a field is malformed: ${(error as Error).message.slice(0, 200)}`, 'See /openapi.json.');
+    throw new Malformed(`a field is malformed: ${(error as Error).message.slice(0, 200)}`, 'See /openapi.json.');
   }
 }
 
-function invalid(message: string, remedy: string): StemmaError {
-  return new StemmaError('gateway', 'INVALID', message, remedy);
+/** No request of ours: counted as a refusal, unlike one that asks for what cannot be. */
+class Malformed extends StemmaError {
+  constructor(message: string, remedy: string) {
+    super('gateway', 'INVALID', message, remedy);
+  }
 }
 
 function sendError(response: ServerResponse, error: unknown): void {

@@ -9,6 +9,7 @@ import { serveGrpc, toServiceError, type GrpcListen, type RunningGrpcServer } fr
 import type { ControlApi } from './control-api.js';
 import { callerOf, guardInterceptor } from './guard-grpc.js';
 import type { Guard } from './guard.js';
+import { transportRefusals } from './transport-refusals.js';
 
 /** A request is settings and names; what is larger is none. */
 export const MAX_REQUEST_BYTES = 256 * 1024;
@@ -24,7 +25,7 @@ export function serveGateway(api: ControlApi, guard: Guard, listen: Omit<GrpcLis
       watch(api, guard, call).catch((error: unknown) => call.destroy(Object.assign(new Error('watch'), toServiceError(error))));
     },
   };
-  const interceptors = [...(listen.interceptors ?? []), guardInterceptor(guard)];
+  const interceptors = [transportRefusals(guard), ...(listen.interceptors ?? []), guardInterceptor(guard)];
   return serveGrpc(ControlServiceService, implementation, { ...listen, interceptors, boundary: 'gateway', maxRequestBytes: MAX_REQUEST_BYTES });
 }
 

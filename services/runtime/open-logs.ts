@@ -50,6 +50,7 @@ function showCertificate(options: ConnectionOptions, files: TlsFiles): void {
 
 function readText(file: string, setting: string): Promise<string> {
   return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new StemmaError('setup', 'INVALID', `${setting}: ${file} cannot be read (${error.code ?? error.message})`, 'Correct the path or its permissions.', error);
+    // Neither the path nor the error that holds it: it may be the password itself, put where its file belongs.
+    throw new StemmaError('setup', 'INVALID', `${setting}: the file cannot be read (${error.code ?? 'unknown'})`, 'Name a file there, by a path that exists and may be read.');
   });
 }

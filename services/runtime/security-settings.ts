@@ -36,7 +36,7 @@ export interface SecuritySettings {
 }
 
 /** A way that carries events, weights, keys or control: TLS, or on loopback, or named in STEMMA_INSECURE. */
-export const PLAINTEXT = ['listen', 'gateway', 'scoring', 'sidecar', 'temporal', 'kafka', 'blobs'] as const;
+export const PLAINTEXT = ['listen', 'gateway', 'scoring', 'sidecar', 'temporal', 'kafka', 'blobs', 'traces'] as const;
 export type Plaintext = (typeof PLAINTEXT)[number];
 
 export const SECURITY_SETTINGS = [
@@ -48,6 +48,7 @@ export const SECURITY_SETTINGS = [
 export interface Reached {
   readonly listenHost: string;
   readonly blobs: string;
+  readonly tracing: { readonly endpoint: string };
   readonly addresses: { readonly temporal: string; readonly scoring: string; readonly gateway: string; readonly sidecar: string };
   readonly log: { readonly kind: 'embedded' } | { readonly kind: 'kafka'; readonly brokers: readonly string[]; readonly security: { readonly tls: boolean } };
 }
@@ -78,7 +79,12 @@ export function securityEnvironment({ tls, gatewayClients, temporalTls, oidc, in
 const fileOf = (path: string, absolute: (path: string) => string): string => (path === '' || path === SYSTEM_AUTHORITIES ? path : absolute(path));
 
 function readTls(reader: SettingReader, absolute: (path: string) => string): TlsFiles {
-  const file = (name: string): string => fileOf(reader.text(name, ''), absolute);
+  const file = (name: string): string => {
+    const path = reader.text(name, '');
+    // Not shown: it may be the key itself.
+    if (path.includes('\n')) reader.problems.push(`${name}: expected the path of a file, got several lines`);
+    return fileOf(path, absolute);
+  };
   const tls = { certFile: file('STEMMA_TLS_CERT_FILE'), keyFile: file('STEMMA_TLS_KEY_FILE'), caFile: file('STEMMA_TLS_CA_FILE') };
   if ((tls.certFile === '') !== (tls.keyFile === '')) reader.problems.push('STEMMA_TLS_CERT_FILE and STEMMA_TLS_KEY_FILE: one without the other');
   if (tls.certFile !== '' && tls.caFile === '') reader.problems.push('STEMMA_TLS_CA_FILE: missing beside STEMMA_TLS_CERT_FILE: who is to be believed? (a file, or system)');
@@ -93,7 +99,7 @@ function readInsecure(reader: SettingReader): readonly Plaintext[] {
 }
 
 /** Each way out of the machine that is neither TLS nor allowed to be plain. */
-function plaintextProblems({ tls, temporalTls, insecure }: SecuritySettings, { listenHost, blobs, addresses, log }: Reached): string[] {
+function plaintextProblems({ tls, temporalTls, insecure }: SecuritySettings, { listenHost, blobs, addresses, log, tracing }: Reached): string[] {
   const bucket = bucketOf(blobs);
   const endpoint = typeof bucket === 'object' && bucket !== null ? bucket.endpoint ?? '' : '';
   const plain: readonly [Plaintext, boolean, string][] = [
@@ -102,6 +108,8 @@ function plaintextProblems({ tls, temporalTls, insecure }: SecuritySettings, { l
       `STEMMA_${to.toUpperCase()}_ADDRESS: ${addresses[to]} is another machine; set STEMMA_TLS_CA_FILE`]),
     ['temporal', !temporalTls.on && isElsewhere(addresses.temporal), `STEMMA_TEMPORAL_ADDRESS: ${addresses.temporal} is another machine; set STEMMA_TEMPORAL_TLS=on`],
     ['kafka', log.kind === 'kafka' && !log.security.tls && log.brokers.some(isElsewhere), 'STEMMA_LOG: a broker is another machine; set STEMMA_KAFKA_TLS=on'],
+    // Its address is not shown: it may hold a key. One that cannot be read has been said already.
+    ['traces', tracing.endpoint.startsWith('http:') && URL.canParse(tracing.endpoint) && !isLoopback(new URL(tracing.endpoint).hostname), 'OTEL_EXPORTER_OTLP_ENDPOINT: the collector is another machine, and spans and its key go there in plain text; use https'],
     ['blobs', endpoint.startsWith('http:') && !isLoopback(new URL(endpoint).hostname), `STEMMA_BLOBS: ${endpoint} is another machine; use https`],
   ];
   return plain.filter(([word, isPlain]) => isPlain && !insecure.includes(word)).map(([word, , problem]) => `${problem}, or say STEMMA_INSECURE=${word}`);
@@ -119,13 +127,17 @@ function readOidc(reader: SettingReader): OidcSettings | null {
     if (audience !== '' || scopes !== null) reader.problems.push('STEMMA_OIDC_ISSUER: missing beside other STEMMA_OIDC_ settings');
     return null;
   }
-  const url = URL.canParse(issuer) ? new URL(issuer) : null;
-  if (url === null || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))) {
-    reader.problems.push(`STEMMA_OIDC_ISSUER: expected https://… (http only on loopback), got '${withoutCredentials(issuer)}'`);
-  }
+  reader.problems.push(...issuerProblems(issuer));
   if (audience === '') reader.problems.push('STEMMA_OIDC_AUDIENCE: missing: a token for somebody else must not open this door');
   if (scopes === null) reader.problems.push('STEMMA_OIDC_SCOPES: missing: which value of the claim may do what, e.g. {"trainers":["read","submit"]}');
   return Object.freeze({ issuer, audience, claim: reader.text('STEMMA_OIDC_CLAIM', 'groups'), scopes: scopes ?? {} });
+}
+
+function issuerProblems(issuer: string): string[] {
+  const url = URL.canParse(issuer) ? new URL(issuer) : null;
+  if (url !== null && `${url.username}${url.password}` !== '') return ['STEMMA_OIDC_ISSUER: credentials do not belong in it; only its public keys are asked for'];
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) return [];
+  return [`STEMMA_OIDC_ISSUER: expected https://… (http only on loopback), got '${withoutCredentials(issuer)}'`];
 }
 
 function readScopes(reader: SettingReader): OidcSettings['scopes'] | null {

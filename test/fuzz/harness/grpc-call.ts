@@ -1,5 +1,5 @@
 /** One gRPC call, written by hand over HTTP/2: so that what no client library would send can be sent, and the bare answer read. */
-import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
+import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders, type SecureClientSessionOptions } from 'node:http2';
 
 export interface Answer {
   /** gRPC's, or that of HTTP where the peer did not answer as gRPC; null: none came. */
@@ -34,7 +34,8 @@ export class GrpcWire {
   #session: ClientHttp2Session | undefined;
   readonly #all = new Set<ClientHttp2Session>();
 
-  constructor(private readonly address: string) {}
+  /** host:port, or https://host:port. */
+  constructor(private readonly address: string, private readonly options: SecureClientSessionOptions = {}) {}
 
   call(request: GrpcRequest): Promise<Answer> {
     const session = this.#open();
@@ -72,7 +73,7 @@ export class GrpcWire {
 
   #open(): ClientHttp2Session {
     if (this.#session === undefined || this.#session.closed || this.#session.destroyed) {
-      this.#session = connect(`http://${this.address}`);
+      this.#session = connect(this.address.includes('://') ? this.address : `http://${this.address}`, this.options);
       const session = this.#session;
       session.on('error', () => undefined);
       // No stream is heard on it any more.

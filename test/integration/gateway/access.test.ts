@@ -1,5 +1,6 @@
 /** A real gateway on both transports, and who is let in: what is refused is counted, said, and changes nothing. */
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ControlServiceClient } from '../../../proto/gen/stemma/v1/control.js';
+import { ControlRunRequest, ControlServiceClient } from '../../../proto/gen/stemma/v1/control.js';
 import { openDirectoryBlobs } from '../../../services/adapters/blob/directory.js';
 import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
 import { bearer } from '../../../services/gateway/client.js';
@@ -17,6 +18,7 @@ import { addKey, keysFileOrNew, writeKeysFile } from '../../../services/runtime/
 import type { Scope } from '../../../services/runtime/access/scopes.js';
 import { readConfig } from '../../../services/runtime/config.js';
 import { PLAIN_CHANNEL, callUnary } from '../../../services/runtime/grpc.js';
+import { framed, GrpcWire } from '../../fuzz/harness/grpc-call.js';
 
 const CALL = { boundary: 'gateway', timeoutMs: 20_000 } as const;
 const home = mkdtempSync(join(tmpdir(), 'stemma-gateway-'));
@@ -119,12 +121,36 @@ describe('over gRPC', () => {
     await expect(list(tokens['new'] ?? '')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
-  it('a request that is too large is refused', async () => {
+  it('a request that is too large is refused, counted and logged', async () => {
+    const before = await refusals('too-large');
     const large = { ...PAUSE, valueJson: 'x'.repeat(300 * 1024) };
     const error = await callUnary(client.controlRun.bind(client), large, { ...CALL, metadata: bearer(tokens['pilot'] ?? '') }).catch((thrown: unknown) => thrown);
     expect((error as { cause: ServiceError }).cause.code).toBe(status.RESOURCE_EXHAUSTED);
     expect(taken).toEqual([]);
+    expect(await refusals('too-large')).toBe(before + 1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason: 'too-large', method: 'ControlRun', origin: '127.0.0.1' });
   });
+
+  it.each<[string, string, number, Uint8Array, Record<string, string>]>([
+    ['that unpacks to too much', 'too-large', status.RESOURCE_EXHAUSTED, framed(gzipSync(Buffer.alloc(1_000_000)), undefined, 1), { 'grpc-encoding': 'gzip' }],
+    ['that is none', 'malformed', status.INTERNAL, framed(Buffer.from([0xff, 0xff, 0xff])), {}],
+    ['in an encoding that there is not', 'malformed', status.UNIMPLEMENTED, framed(Buffer.from('x'), undefined, 1), { 'grpc-encoding': 'snappy' }],
+    ['with a time-out that is none', 'malformed', status.INTERNAL, framed(Buffer.alloc(0)), { 'grpc-timeout': 'soon' }],
+    ['that never ends', 'slow', status.DEADLINE_EXCEEDED, framed(Buffer.alloc(3), 100).subarray(0, 6), {}],
+  ])('a message %s is refused, counted and logged, and the connection goes on', async (...[, reason, expected, body, headers]) => {
+    const before = await refusals(reason);
+    const wire = new GrpcWire(gateway.address);
+    const authorization = `Bearer ${tokens['pilot'] ?? ''}`;
+    const path = '/stemma.v1.ControlService/ControlRun';
+    const answer = await wire.call({ path, body, headers: { ...headers, authorization }, patienceMs: 20_000, open: reason === 'slow' });
+    expect(answer, answer.text).toMatchObject({ grpcStatus: expected });
+    expect(taken).toEqual([]);
+    expect(await refusals(reason)).toBe(before + 1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason, method: 'ControlRun', origin: '127.0.0.1' });
+    expect((await wire.call({ path, body: framed(ControlRunRequest.encode(PAUSE).finish()), headers: { authorization }, patienceMs: 10_000 })).grpcStatus).toBe(0);
+    expect(taken).toHaveLength(1);
+    wire.close();
+  }, 40_000);
 
   it('who asks too often is told when to ask again', async () => {
     key('busy', ['read']);
@@ -132,6 +158,8 @@ describe('over gRPC', () => {
     const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as { code: string; retriable: boolean; remedy: string }] : []));
     expect(refused.length).toBeGreaterThan(0);
     expect(refused[0]).toMatchObject({ code: 'UNAVAILABLE', retriable: true, remedy: expect.stringMatching(/Try again in \d+ ms/) as string });
+    expect(await refusals('rate')).toBe(refused.length);
+    expect(JSON.parse(said[0] ?? '{}')).toMatchObject({ reason: 'rate', method: 'ListRuns' });
     await list(tokens['reader'] ?? '');
   });
 });
@@ -145,11 +173,16 @@ describe('over HTTP', () => {
   });
 
   it.each([
-    ['no key', 'ListRuns', '{}', {}, 401], ['another scope', 'ControlRun', '{}', as, 403], ['no such method', 'Reboot', '{}', as, 403],
-    ['a body that is no object', 'ListRuns', '[1]', as, 400], ['broken JSON', 'ListRuns', '{"a":', as, 400], ['an unknown field', 'GetRun', '{"rum":"r"}', as, 400],
-    ['a number that is none', 'WatchRun', '{"run":7,"cursor":{}}', as, 404], ['a body that is too large', 'GetRun', `{"run":"${'x'.repeat(300_000)}"}`, as, 429],
-  ])('%s is refused with a message', async (...[, method, body, headers, expected]) => {
-    const answer = await post(method, body, typeof headers === 'function' ? headers('reader') : headers);
+    ['no key', 'no-key', 'ListRuns', '{}', '', 401], ['an unknown key', 'no-key', 'ListRuns', '{}', 'nobody', 401], ['an expired key', 'expired', 'ListRuns', '{}', 'late', 401],
+    ['another scope', 'scope', 'ControlRun', '{}', 'reader', 403], ['no such method', 'scope', 'Reboot', '{}', 'reader', 403],
+    ['a body that is no object', 'malformed', 'ListRuns', '[1]', 'reader', 400], ['broken JSON', 'malformed', 'ListRuns', '{"a":', 'reader', 400], ['an unknown field', 'malformed', 'GetRun', '{"rum":"r"}', 'reader', 400],
+    ['a body that is too large', 'too-large', 'GetRun', `{"run":"${'x'.repeat(300_000)}"}`, 'reader', 429],
+  ])('%s is refused with a message, counted and logged', async (...[, reason, method, body, name, expected]) => {
+    const before = await refusals(reason);
+    const answer = await post(method, body, name === '' ? {} : { authorization: `Bearer ${tokens[name] ?? 'stemma_unknown'}` });
+    expect(await refusals(reason)).toBe(before + 1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason, method: method === 'Reboot' ? 'none of ours' : method, origin: '127.0.0.1' });
+    expect(said.join('')).not.toMatch(/stemma_|Reboot/);
     expect(answer).toMatchObject({ status: expected, body: { boundary: expect.any(String) as string, message: expect.stringMatching(/./) as string, remedy: expect.stringMatching(/./) as string } });
     expect(taken).toEqual([]);
   });
@@ -161,15 +194,21 @@ describe('over HTTP', () => {
 
   it('what is no HTTP is refused and counted, and the gateway goes on', async () => {
     const before = await refusals('malformed');
+    said.length = 0;
     await raw('\x00\x01 garbage\r\n\r\n');
     await expect.poll(() => refusals('malformed')).toBe(before + 1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason: 'malformed', origin: '127.0.0.1' });
     expect(await post('ListRuns', '', as('reader'))).toMatchObject({ status: 200 });
   });
 
-  it('who sends a header a drop at a time is shut out', async () => {
+  it.each([
+    ['a header', () => 'host: x\r\n'], ['a body', () => `host: x\r\nauthorization: Bearer ${tokens['pilot'] ?? ''}\r\ncontent-length: 1000\r\n\r\n{"run":"r",`],
+  ])('who sends %s a drop at a time is shut out, counted and logged', async (_, rest) => {
     const before = await refusals('slow');
-    expect(await raw('POST /stemma.v1.ControlService/ListRuns HTTP/1.1\r\nhost: x\r\n')).toContain('408');
+    expect(await raw(`POST /stemma.v1.ControlService/ControlRun HTTP/1.1\r\n${rest()}`)).toContain('408');
     expect(await refusals('slow')).toBe(before + 1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason: 'slow', origin: '127.0.0.1' });
+    expect(taken).toEqual([]);
   }, 30_000);
 });
 

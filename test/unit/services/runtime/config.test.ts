@@ -57,17 +57,17 @@ describe('readConfig', () => {
     const tracingOf = (environment: Record<string, string>): unknown => readConfig({ STEMMA_TOOLCHAIN: join(directory, 'none.json'), ...environment }).tracing;
     const http = { protocol: 'http/protobuf', headers: {} };
     expect(tracingOf({})).toEqual({ endpoint: '', ...http });
-    expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318/' })).toEqual({ endpoint: 'http://c:4318/v1/traces', ...http });
-    expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://t/in' })).toEqual({ endpoint: 'http://t/in', ...http });
+    expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318/' })).toEqual({ endpoint: 'http://localhost:4318/v1/traces', ...http });
+    expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1/in' })).toEqual({ endpoint: 'http://127.0.0.1/in', ...http });
     expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://c:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_HEADERS: 'X-Key=a%20b, y=1' }))
       .toEqual({ endpoint: 'https://c:4317', protocol: 'grpc', headers: { 'x-key': 'a b', y: '1' } });
-    for (const [name, value] of [['OTEL_SDK_DISABLED', 'true'], ['OTEL_TRACES_EXPORTER', 'none']] as const) expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', [name]: value })).toEqual({ endpoint: '', ...http });
+    for (const [name, value] of [['OTEL_SDK_DISABLED', 'true'], ['OTEL_TRACES_EXPORTER', 'none']] as const) expect(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost', [name]: value })).toEqual({ endpoint: '', ...http });
     expect(() => tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'c:4317' })).toThrow(/OTEL_EXPORTER_OTLP_ENDPOINT: expected http/);
-    expect(() => tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })).toThrow(/expected one of grpc, http.protobuf/);
-    const wrong = (): unknown => tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', OTEL_EXPORTER_OTLP_HEADERS: 'hunter2' });
+    expect(() => tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })).toThrow(/expected one of grpc, http.protobuf/);
+    const wrong = (): unknown => tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost', OTEL_EXPORTER_OTLP_HEADERS: 'hunter2' });
     expect(wrong).toThrow(/OTEL_EXPORTER_OTLP_HEADERS: expected name=value/);
     expect(wrong).not.toThrow(/hunter2/);
-    const told = readConfig({ STEMMA_TOOLCHAIN: join(directory, 'none.json'), OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', OTEL_EXPORTER_OTLP_HEADERS: 'x-key=a%20b' });
+    const told = readConfig({ STEMMA_TOOLCHAIN: join(directory, 'none.json'), OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost', OTEL_EXPORTER_OTLP_HEADERS: 'x-key=a%20b' });
     expect(readConfig(environmentOf(told)).tracing).toEqual(told.tracing);
   });
 
@@ -99,7 +99,7 @@ describe('readConfig', () => {
     const none = { STEMMA_TOOLCHAIN: join(directory, 'none.json') };
     const outside = {
       STEMMA_LISTEN_HOST: '0.0.0.0', STEMMA_GATEWAY_ADDRESS: 'g:1', STEMMA_SCORING_ADDRESS: '10.0.0.1:1', STEMMA_SIDECAR_ADDRESS: 's:1', STEMMA_TEMPORAL_ADDRESS: 't:1',
-      STEMMA_LOG: 'kafka://127.0.0.1:1,k:1', STEMMA_BLOBS: 's3://bucket?endpoint=http://minio:9000',
+      STEMMA_LOG: 'kafka://127.0.0.1:1,k:1', STEMMA_BLOBS: 's3://bucket?endpoint=http://minio:9000', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
     };
     const words = (environment: Record<string, string>): string[] => {
       try {
@@ -109,11 +109,11 @@ describe('readConfig', () => {
         return [...(error as StemmaError).message.matchAll(/STEMMA_INSECURE=(\w+)/g)].map(([, word]) => word ?? '').sort();
       }
     };
-    const ALL = ['blobs', 'gateway', 'kafka', 'listen', 'scoring', 'sidecar', 'temporal'];
+    const ALL = ['blobs', 'gateway', 'kafka', 'listen', 'scoring', 'sidecar', 'temporal', 'traces'];
     expect(words(outside)).toEqual(ALL);
     expect(words({ ...outside, STEMMA_INSECURE: 'kafka,listen' })).toEqual(ALL.filter((word) => word !== 'kafka' && word !== 'listen'));
-    expect(words({ ...outside, STEMMA_TLS_CERT_FILE: 'c', STEMMA_TLS_KEY_FILE: 'k', STEMMA_TLS_CA_FILE: 'a', STEMMA_TEMPORAL_TLS: 'on', STEMMA_KAFKA_TLS: 'on', STEMMA_BLOBS: 's3://bucket' })).toEqual([]);
-    expect(words({ STEMMA_LISTEN_HOST: '::1', STEMMA_GATEWAY_ADDRESS: 'localhost:1', STEMMA_TEMPORAL_ADDRESS: '127.0.0.1:1', STEMMA_LOG: 'kafka://127.9.9.9:1' })).toEqual([]);
+    expect(words({ ...outside, STEMMA_TLS_CERT_FILE: 'c', STEMMA_TLS_KEY_FILE: 'k', STEMMA_TLS_CA_FILE: 'a', STEMMA_TEMPORAL_TLS: 'on', STEMMA_KAFKA_TLS: 'on', STEMMA_BLOBS: 's3://bucket', OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector:4318' })).toEqual([]);
+    expect(words({ STEMMA_LISTEN_HOST: '::1', STEMMA_GATEWAY_ADDRESS: 'localhost:1', STEMMA_TEMPORAL_ADDRESS: '127.0.0.1:1', STEMMA_LOG: 'kafka://127.9.9.9:1', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318' })).toEqual([]);
     expect(() => readConfig({ ...none, STEMMA_INSECURE: 'everything' })).toThrow('expected words of listen, gateway');
   });
 
