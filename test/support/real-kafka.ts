@@ -14,6 +14,11 @@ function tools(): { java: string; kafka: string } | null {
   return java === '' || kafka === '' ? null : { java, kafka };
 }
 
+/** With CI=true it is there, or whoever needs it fails. */
+export function hasKafka(): boolean {
+  return tools() !== null || process.env['CI'] === 'true';
+}
+
 /** A suite that needs brokers. */
 export function describeWithKafka(name: string, suite: () => void): void {
   if (tools() !== null) return void describe(name, suite);

@@ -1,14 +1,14 @@
 /** The log over a real broker that asks for TLS and a password: what is right works, and each thing that is wrong is said once, with the setting to change. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readConfig } from '../../../services/runtime/config.js';
-import { freePorts } from '../../../services/runtime/free-port.js';
 import { openLogs } from '../../../services/runtime/open-logs.js';
 import { EPISODE, RUN, turnEvent } from '../../support/log-events.js';
-import { describeWithKafka, openRealKafka, type RealKafka } from '../../support/real-kafka.js';
-import { selfSigned, type SelfSigned } from '../../support/self-signed.js';
+import { openPasswordKafka, type PasswordKafka } from '../../support/password-kafka.js';
+import { describeWithKafka } from '../../support/real-kafka.js';
+import { selfSigned } from '../../support/self-signed.js';
 
 const USER = 'stemma';
 const PASSWORD = 'right-and-long';
@@ -16,24 +16,9 @@ const MECHANISMS = ['scram-sha-256', 'plain'] as const;
 
 describeWithKafka('a broker with TLS and SASL', () => {
   const home = mkdtempSync(join(tmpdir(), 'stemma-secure-'));
-  let kafka: RealKafka;
-  let trusted: SelfSigned;
-  let port: number;
+  let kafka: PasswordKafka;
   beforeAll(async () => {
-    mkdirSync(join(home, 'keys'));
-    trusted = selfSigned(join(home, 'keys'), 'trusted');
-    [port] = (await freePorts(1)) as [number];
-    const loginModule = 'org.apache.kafka.common.security';
-    kafka = await openRealKafka(1, {
-      formatWith: ['--add-scram', `SCRAM-SHA-256=[name=${USER},password=${PASSWORD}]`],
-      differing: ({ listeners, 'advertised.listeners': advertised, 'listener.security.protocol.map': protocols }) => ({
-        listeners: `${String(listeners)},SASL_SSL://127.0.0.1:${port}`, 'advertised.listeners': `${String(advertised)},SASL_SSL://127.0.0.1:${port}`,
-        'listener.security.protocol.map': `${String(protocols)},SASL_SSL:SASL_SSL`,
-        'ssl.keystore.type': 'PEM', 'ssl.keystore.location': trusted.server, 'sasl.enabled.mechanisms': 'SCRAM-SHA-256,PLAIN',
-        'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config': `${loginModule}.scram.ScramLoginModule required;`,
-        'listener.name.sasl_ssl.plain.sasl.jaas.config': `${loginModule}.plain.PlainLoginModule required user_${USER}="${PASSWORD}";`,
-      }),
-    });
+    kafka = await openPasswordKafka(join(home, 'keys'), { user: USER, password: PASSWORD });
   }, 90_000);
   afterAll(async () => {
     await kafka.dispose();
@@ -44,7 +29,7 @@ describeWithKafka('a broker with TLS and SASL', () => {
     const passwordFile = join(home, `password-${password}`);
     writeFileSync(passwordFile, `${password}\n`);
     return readConfig({
-      STEMMA_HOME: join(home, 'client'), STEMMA_LOG: `kafka://127.0.0.1:${port}`, STEMMA_KAFKA_TLS: 'on', STEMMA_KAFKA_CA_FILE: trusted.authority,
+      STEMMA_HOME: join(home, 'client'), STEMMA_LOG: `kafka://${kafka.address}`, STEMMA_KAFKA_TLS: 'on', STEMMA_KAFKA_CA_FILE: kafka.trusted.authority,
       STEMMA_KAFKA_SASL: 'scram-sha-256', STEMMA_KAFKA_USER: USER, STEMMA_KAFKA_PASSWORD_FILE: passwordFile, ...changed,
     });
   }
