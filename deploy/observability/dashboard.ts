@@ -9,12 +9,14 @@ export interface DashboardSpec {
   readonly description: string;
   /** In reading order: rows are filled from the left. */
   readonly panels: readonly PanelOf[];
+  /** Beside those that all have. */
+  readonly variables?: readonly QueryVariableBuilder[];
 }
 
 const TAG = 'stemma';
 const COLUMNS = 24;
 
-export function dashboardOf({ name, title, description, panels }: DashboardSpec): Dashboard {
+export function dashboardOf({ name, title, description, panels, variables = [] }: DashboardSpec): Dashboard {
   const builder = new DashboardBuilder(`Stemma · ${title}`).uid(`stemma-${name}`).description(description).tags([TAG])
     .time({ from: 'now-1h', to: 'now' }).refresh('30s').tooltip(DashboardCursorSync.Crosshair).timezone('browser')
     .link(new DashboardLinkBuilder('Stemma').type(DashboardLinkType.Dashboards).tags([TAG]).asDropdown(true).includeVars(true).keepTime(true))
@@ -24,6 +26,7 @@ export function dashboardOf({ name, title, description, panels }: DashboardSpec)
       .refresh(VariableRefresh.OnTimeRangeChanged).sort(VariableSort.AlphabeticalDesc).multi(true).includeAll(true).allValue('.+'))
     .withVariable(new IntervalVariableBuilder('window').label('Window of means').values('1m,5m,10m,30m,2h').current({ text: '10m', value: '10m' }))
     .withVariable(new TextBoxVariableBuilder('temporal').label('Temporal UI').defaultValue('http://localhost:8233'));
+  for (const variable of variables) builder.withVariable(variable);
   let row = { x: 0, y: 0, height: 0 };
   for (const panel of panels) {
     const { w, h } = panel.build().gridPos ?? { w: COLUMNS, h: 0 };

@@ -40,6 +40,8 @@ export interface PanelOf {
 }
 
 const workflows = '${temporal}/namespaces/default/workflows/';
+/** `id`: of a workflow, as a URL has it. */
+export const workflowLink = (title: string, id: string): DashboardLinkBuilder => linkTo(title, `${workflows}${id}`);
 /** A run's workflow has the run's id, a stage's is RUN/STAGE. */
 export const runInTemporal = (): DashboardLinkBuilder => linkTo('Run in the Temporal UI', `${workflows}\${__field.labels.run}`);
 export const stageInTemporal = (): DashboardLinkBuilder => linkTo('Stage in the Temporal UI', `${workflows}\${__field.labels.run}%2F\${__field.labels.stage}`);

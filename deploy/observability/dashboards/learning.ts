@@ -1,4 +1,5 @@
 import type { DashboardSpec } from '../dashboard.js';
+import { curvesByStep, RUN_BY_STEP, runByStep } from '../by-step.js';
 import { curves, figureMean, stageInTemporal, text, type PanelOf } from '../panels.js';
 
 interface Figure {
@@ -19,9 +20,10 @@ function figure({ figure: name, byDomain, ...shown }: Figure): PanelOf {
   });
 }
 
-/** Means over the window. By step and exact: the run's report. */
+/** Means over the window from Prometheus, for any number of runs; below, one run by step and exact, from the gateway. */
 export const learning: DashboardSpec = {
   name: 'learning', title: 'Learning', description: 'What the steps measured, as means over the window: folded from the log, so a restart neither loses nor doubles a step.',
+  variables: [runByStep()],
   panels: [
     figure({ figure: 'loss', title: 'Loss', description: 'L = Σ w·ℓ of a step.' }),
     figure({ figure: 'reward', title: 'Reward', description: 'Mean over the training episodes, failed ones left out.' }),
@@ -39,10 +41,16 @@ export const learning: DashboardSpec = {
     figure({ figure: 'staleness', title: 'Staleness', description: 'Steps between the weights that sampled an episode and those it trains: 0 in synchronous mode.', min: 0 }),
     figure({ figure: 'truncated', title: 'Truncated', description: 'Share of episodes cut by a token or turn budget.', unit: 'percentunit', min: 0, max: 1 }),
     figure({ figure: 'generated_tokens', title: 'Tokens an episode', description: 'Generated, without prompt and observations.', min: 0 }),
+    curvesByStep({ title: 'Loss by step', description: 'L = Σ w·ℓ of each step, exact, as the run\'s report has it.', figures: ['loss'] }),
+    curvesByStep({ title: 'Reward by step', description: 'Mean over each step\'s episodes; in distillation by domain too.', figures: ['reward'] }),
+    curvesByStep({ title: 'ρ by step', description: 'Student mass on the teacher\'s top k tokens, each step, all domains and each.', figures: ['coverage'], unit: 'percentunit', min: 0 }),
+    curvesByStep({ title: 'KL and entropy by step', description: 'Nats a token: k3 estimate to the reference; over the full vocabulary.', figures: ['kl', 'entropy'] }),
+    curvesByStep({ title: 'Gradient norm by step', description: 'Before clipping.', figures: ['gradient_norm'], min: 0 }),
+    curvesByStep({ title: 'Trainer–sampler gap by step', description: '|log p − log p_old| a token.', figures: ['logprob_gap'], min: 0 }),
     text('From here', [
-      'Curves by step, exact: the HTML report that quickstart and run write at their end, or the gateway\'s GetSeries (docs/observability.md, also for a panel of your own) · a stage\'s workflow: the link on each series',
+      'By step, any other figure: the HTML report that quickstart and run write at their end, or a panel as those above (docs/observability.md) · a stage\'s workflow: the link on each series',
       '',
-      'Which trajectories, teachers and prompts made these weights: `npm run stemma -- lineage WEIGHTS --full --run $run` (WEIGHTS: in `npm run stemma -- status $run`)',
+      `Which trajectories, teachers and prompts made these weights: \`npm run stemma -- lineage WEIGHTS --full --run $${RUN_BY_STEP}\` (WEIGHTS: in \`npm run stemma -- status $${RUN_BY_STEP}\`)`,
     ].join('\n'), 4),
   ],
 };

@@ -2,9 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GATEWAY, RUN_BY_STEP, type GatewayQuery } from '../../../deploy/observability/by-step.js';
+import { DASHBOARDS } from '../../../deploy/observability/dashboards.js';
 import { committedSteps } from '../../../core/projection/curves.js';
 import { runViewOf } from '../../../core/projection/run-view.js';
 import { ControlServiceClient, type FigurePoint } from '../../../proto/gen/stemma/v1/control.js';
@@ -68,6 +71,20 @@ describe('GetSeries', () => {
     const { status, body } = await post({ run, stage: 'distill', figures: ['loss'] });
     expect(status).toBe(200);
     expect((body as { points: object[] }).points).toEqual((await ask('distill', ['loss'])).map((point) => ({ ...point })));
+  });
+
+  it('answers each panel by step of the dashboards, as Grafana\'s plugin Infinity asks it: the request, rows at the root, every column in them', async () => {
+    const queries = DASHBOARDS.flatMap(({ dashboard }) => (dashboard.panels ?? []) as Panel[]).filter(({ datasource }) => datasource?.uid === GATEWAY.uid)
+      .flatMap(({ title, targets }) => (targets as unknown as GatewayQuery[]).map((query) => ({ title, query })));
+    expect(queries.length).toBeGreaterThanOrEqual(6);
+    for (const { title, query } of queries) {
+      const { method, data, body_content_type: type } = query.url_options;
+      // Grafana puts the variable's value in.
+      const response = await fetch(`${gateway.url}${query.url}`, { method, body: data.replaceAll(`\${${RUN_BY_STEP}}`, run), headers: { authorization: `Bearer ${token}`, 'content-type': type } });
+      const rows = ((await response.json()) as Record<string, Record<string, unknown>[]>)[query.root_selector] ?? [];
+      expect(rows.length, title).toBeGreaterThan(0);
+      for (const row of rows) expect(query.columns.map(({ selector, type: kind }) => [selector, typeof row[selector], kind]).filter(([, is, says]) => is !== says), title).toEqual([]);
+    }
   });
 
   it('asks for a key that may read, and for fields that it knows', async () => {

@@ -46,12 +46,12 @@ test('each role is there, with settings that it accepts', () => {
   }
 });
 
-test('every STEMMA_ variable is known, but Grafana’s two', () => {
+test('every STEMMA_ variable is known, but Grafana’s own', () => {
   for (const [name, service] of SERVICES.filter(([other]) => other !== 'grafana')) {
     const ours = Object.fromEntries(Object.entries(environmentOf(service)).filter(([variable]) => variable.startsWith('STEMMA_')));
     expect(() => readConfig(ours), name).not.toThrow();
   }
-  const provisioning = ['dashboards', 'datasources'].map((folder) => readFileSync(join(DEPLOY, 'observability/grafana/provisioning', folder, folder === 'dashboards' ? 'stemma.yaml' : 'prometheus.yaml'), 'utf8')).join('\n');
+  const provisioning = ['dashboards/stemma.yaml', 'datasources/prometheus.yaml', 'datasources/gateway.yaml'].map((file) => readFileSync(join(DEPLOY, 'observability/grafana/provisioning', file), 'utf8')).join('\n');
   const asked = [...provisioning.matchAll(/\$\{(STEMMA_\w+)\}/g)].map(([, variable]) => variable);
   expect(Object.keys(FILE.services['grafana']?.environment ?? {})).toEqual(expect.arrayContaining(asked));
 });
