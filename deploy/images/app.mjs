@@ -18,7 +18,12 @@ export function assembleApp(out, { addon } = {}) {
   mkdirSync(join(app, 'proto'), { recursive: true });
   cpSync(join(ROOT, 'proto', 'openapi.json'), join(app, 'proto', 'openapi.json'));
   packages(app, addon);
-  writeFileSync(join(app, 'revision'), `${outputOf('git', ['-C', ROOT, 'describe', '--always', '--dirty']) ?? ''}\n`);
+  writeFileSync(join(app, 'revision'), `${revision()}\n`);
+}
+
+/** What the runs of this image say of their code. An image of the same code from a later commit is not built again, so it is the first one's. */
+function revision() {
+  return process.env['REVISION'] || (outputOf('git', ['-C', ROOT, 'describe', '--always', '--dirty']) ?? '');
 }
 
 /** @param {string} app @param {string | undefined} addon */
