@@ -10,11 +10,14 @@ const MAIN = resolve(join(import.meta.dirname, '../../dist/k8s/operator/main.js'
 export interface OperatorProcess extends SupervisedChild {
   /** A figure of its own, summed over its labels. */
   figure(name: string): Promise<number>;
+  /** As a kubelet does. */
+  ask(path: '/healthz' | '/readyz'): Promise<{ readonly status: number; readonly text: string }>;
 }
 
-export async function startOperatorProcess(kube: RealKube, namespace: string): Promise<OperatorProcess> {
+export async function startOperatorProcess(kube: Pick<RealKube, 'kubeconfig'>, namespace: string): Promise<OperatorProcess> {
   const [port] = (await freePorts(1)) as [number];
-  const metrics = `http://127.0.0.1:${port}/metrics`;
+  const address = `http://127.0.0.1:${port}`;
+  const metrics = `${address}/metrics`;
   const child = await superviseChild({
     name: 'operator', boundary: 'setup', command: process.execPath, restart: false,
     args: [MAIN, '--image', 'stemma:1', '--namespace', namespace, '--lease-namespace', namespace, '--host', '127.0.0.1', '--metrics-port', String(port)],
@@ -25,6 +28,10 @@ export async function startOperatorProcess(kube: RealKube, namespace: string): P
     pid: () => child.pid(), stop: () => child.stop(), onRestart: (listener) => child.onRestart(listener), exited: child.exited,
     async figure(name) {
       return sumOf(await (await fetch(metrics)).text(), name);
+    },
+    async ask(path) {
+      const answer = await fetch(`${address}${path}`);
+      return { status: answer.status, text: await answer.text() };
     },
   };
 }

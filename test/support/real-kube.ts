@@ -49,6 +49,8 @@ export interface RealKube {
   kubectlOk(args: readonly string[], input?: string): Promise<string>;
   /** k8s/crds, until the server serves them. */
   installKinds(): Promise<void>;
+  /** The API server is stopped as by a debugger: it takes connections and answers nobody. */
+  whileSilent(meanwhile: () => Promise<void>): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -66,12 +68,13 @@ export async function openRealKube({ controllers = [] as readonly string[], admi
   ], () => answers(`${etcd}/health`)));
   const keys = await writeKeys(directory);
   const server = `https://127.0.0.1:${port}`;
-  children.push(await start('kube-apiserver', [
+  const apiserver = await start('kube-apiserver', [
     `--etcd-servers=${etcd}`, `--cert-dir=${join(directory, 'certificates')}`, `--secure-port=${port}`, '--bind-address=127.0.0.1', '--advertise-address=127.0.0.1',
     '--service-cluster-ip-range=10.0.0.0/24', '--authorization-mode=RBAC', '--endpoint-reconciler-type=none',
     `--service-account-issuer=${server}/`, `--service-account-key-file=${keys.public}`, `--service-account-signing-key-file=${keys.private}`, `--token-auth-file=${keys.tokens}`,
     ...(admission.length > 0 ? [`--enable-admission-plugins=${admission.join(',')}`] : []),
-  ], () => answers(`${server}/readyz`)));
+  ], () => answers(`${server}/readyz`));
+  children.push(apiserver);
   const kubeconfig = join(directory, 'kubeconfig.json');
   writeFileSync(kubeconfig, JSON.stringify({
     apiVersion: 'v1', kind: 'Config', 'current-context': 't', contexts: [{ name: 't', context: { cluster: 't', user: 't' } }],
@@ -80,7 +83,7 @@ export async function openRealKube({ controllers = [] as readonly string[], admi
   if (controllers.length > 0) {
     children.push(await start('kube-controller-manager', [
       `--kubeconfig=${kubeconfig}`, `--service-account-private-key-file=${keys.private}`, '--leader-elect=false', `--secure-port=${managerPort}`, '--bind-address=127.0.0.1',
-      `--cert-dir=${join(directory, 'manager')}`, `--controllers=${controllers.join(',')}`,
+      `--cert-dir=${join(directory, 'manager')}`, `--controllers=${controllers.join(',')}`, '--kube-api-qps=500', '--kube-api-burst=1000',
     ], () => answers(`https://127.0.0.1:${managerPort}/healthz`)));
   }
   const config = new KubeConfig();
@@ -97,6 +100,14 @@ export async function openRealKube({ controllers = [] as readonly string[], admi
     async installKinds() {
       await kubectlOk(['apply', '--server-side', '-f', join(packageRoot(), 'k8s', 'crds')]);
       await kubectlOk(['wait', '--for=condition=Established', '--timeout=30s', 'crd/trainingruns.stemma.dev', 'crd/teachers.stemma.dev']);
+    },
+    async whileSilent(meanwhile) {
+      process.kill(apiserver.pid(), 'SIGSTOP');
+      try {
+        await meanwhile();
+      } finally {
+        process.kill(apiserver.pid(), 'SIGCONT');
+      }
     },
     async dispose() {
       api.close();
@@ -121,7 +132,7 @@ async function writeKeys(directory: string): Promise<{ public: string; private: 
 }
 
 /** Health is told to anyone; the certificate is the server's own. */
-function answers(url: string): Promise<boolean> {
+export function answers(url: string): Promise<boolean> {
   return new Promise((resolve) => {
     const done = (response: { statusCode?: number; resume(): unknown }): void => {
       response.resume();
