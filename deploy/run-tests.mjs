@@ -49,10 +49,10 @@ async function main(args) {
   const some = (/** @type {string[]} */ of) => groups.some(({ tiers }) => tiers.some((tier) => of.includes(tier.name)));
   if (some(WITH_BROKERS)) needs.add('kafka');
   if (some(WITH_BUCKETS)) needs.add('minio');
-  if (some(WITH_CLUSTERS)) needs.add('kube');
+  if (some(WITH_CLUSTERS)) needs.add('kube').add('kueue');
   if (some(WITH_PROMETHEUS)) needs.add('prometheus');
   if (some(WITH_BROWSERS)) needs.add('chromium');
-  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube', 'prometheus', 'chromium']);
+  const { toolchain, missing } = await setUp(['packages', 'generate', ...needs], ['python', 'temporal', 'kafka', 'minio', 'kube', 'kueue', 'prometheus', 'chromium']);
 
   const counts = new Map();
   for (const { parallel, tiers } of groups) {

@@ -7,6 +7,8 @@ import { prepareChromium } from './chromium-step.mjs';
 import { prepareCluster } from './cluster-step.mjs';
 import { prepareKafka } from './kafka-step.mjs';
 import { prepareKube } from './kube-step.mjs';
+import { prepareKueue } from './kueue-step.mjs';
+import { prepareKwok } from './kwok-step.mjs';
 import { prepareMinio } from './minio-step.mjs';
 import { compile, generateTypeScript, installPackages } from './node-steps.mjs';
 import { createProgress, duration } from './progress.mjs';
@@ -17,14 +19,14 @@ import { prepareTemporal } from './temporal-step.mjs';
 import { join } from 'node:path';
 
 /** @import { Tool } from './python-steps.mjs' */
-/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium' | 'lint'} Part */
-/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, cluster?: string, prometheus?: string, chromium?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
+/** @typedef {'packages' | 'generate' | 'compile' | 'python' | 'temporal' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'kueue' | 'kwok' | 'prometheus' | 'chromium' | 'lint'} Part */
+/** @typedef {{ node?: string, python?: string, temporal?: string, java?: string, kafka?: string, minio?: string, kube?: string, cluster?: string, kueue?: string, kwok?: string, prometheus?: string, chromium?: string, ruff?: string, versions: Record<string, string>, sources: Record<string, string> }} Toolchain */
 /** @typedef {{ toolchain: Toolchain, missing: Map<Part, SetupFailure>, seconds: Record<string, number> }} Outcome */
 
-/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio`, `kube`, `prometheus` and `chromium` for tests, `cluster` beside `kube` for `npm run cluster`: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
+/** What a run needs; `lint` is for `npm run check` only, `kafka` for `npm run kafka` and tests, `minio`, `kube`, `kueue`, `prometheus` and `chromium` for tests, `cluster` beside `kube` for `npm run cluster`, `kwok` for a bench on simulated nodes: users bring their own brokers, buckets and clusters. @type {readonly Part[]} */
 export const ALL = ['packages', 'generate', 'compile', 'python', 'temporal'];
 /** @type {readonly Part[]} */
-const EXTRA = ['kafka', 'minio', 'kube', 'cluster', 'prometheus', 'chromium', 'lint'];
+const EXTRA = ['kafka', 'minio', 'kube', 'kueue', 'cluster', 'kwok', 'prometheus', 'chromium', 'lint'];
 
 /**
  * @param {readonly Part[]} parts
@@ -47,7 +49,7 @@ export async function setUp(parts = ALL, mayFail = []) {
       progress.say(`${part}: not available: ${error.message.split('\n')[0]}`);
     }
   };
-  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium', Tool>>} */
+  /** @type {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'kueue' | 'kwok' | 'prometheus' | 'chromium', Tool>>} */
   const tools = {};
   const undo = onSignals();
   const lanes = withLock(join(STATE, 'lock'), { onWait: (holder) => progress.say(`another set-up works in this tree (${holder}), waiting for it`) }, async () => {
@@ -73,6 +75,8 @@ export async function setUp(parts = ALL, mayFail = []) {
         await attempt('kube', async () => { tools.kube = await prepareKube(progress); });
         await attempt('cluster', async () => { tools.cluster = await prepareCluster(progress); });
       })(),
+      attempt('kueue', async () => { tools.kueue = await prepareKueue(progress); }),
+      attempt('kwok', async () => { tools.kwok = await prepareKwok(progress); }),
       attempt('prometheus', async () => { tools.prometheus = await preparePrometheus(progress); }),
     ]);
     for (const lane of done) if (lane.status === 'rejected') throw lane.reason;
@@ -95,7 +99,7 @@ function inventory(toolchain, missing) {
 
 /**
  * .stemma/toolchain.json is what the services read; a partial set-up keeps what an earlier one found.
- * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium', Tool>>} tools @returns {Toolchain}
+ * @param {Partial<Record<'python' | 'temporal' | 'lint' | 'kafka' | 'java' | 'minio' | 'kube' | 'cluster' | 'kueue' | 'kwok' | 'prometheus' | 'chromium', Tool>>} tools @returns {Toolchain}
  */
 function writeToolchain(tools) {
   /** @type {Toolchain} */
@@ -103,7 +107,7 @@ function writeToolchain(tools) {
   /** @type {Toolchain} */
   const toolchain = { ...before, node: process.execPath, versions: { ...before.versions, node: process.versions.node }, sources: { ...before.sources } };
   for (const [name, tool] of Object.entries(tools)) {
-    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'prometheus' | 'chromium'} */ (name);
+    const key = name === 'lint' ? 'ruff' : /** @type {'python' | 'temporal' | 'java' | 'kafka' | 'minio' | 'kube' | 'cluster' | 'kueue' | 'kwok' | 'prometheus' | 'chromium'} */ (name);
     toolchain[key] = name === 'lint' ? join(tool.executable, '..', 'ruff') : tool.executable;
     toolchain.sources[key] = tool.source;
     if (key !== 'ruff') toolchain.versions[key] = tool.version;

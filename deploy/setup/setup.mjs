@@ -1,5 +1,5 @@
 // Everything a fresh clone needs before it can run, with nothing but Node's own library:
-//   node deploy/setup/setup.mjs [--only=packages,generate,compile,python,temporal,kafka,minio,kube,cluster,prometheus,lint]
+//   node deploy/setup/setup.mjs [--only=packages,generate,compile,python,temporal,kafka,minio,kube,kueue,cluster,kwok,prometheus,lint]
 // Each step has a stamp of its inputs; the second start finds them all and takes a fraction of a second.
 import { nodeVersionProblem, platformProblem } from './versions.mjs';
 

@@ -27,7 +27,7 @@ export interface Transition {
   readonly message: string;
 }
 
-const WARNINGS = new Set(['RecipeInvalid', 'RecipeNotFound', 'ConfigMapMissing', 'KeyMissing', 'FieldConflict', 'Refused', 'OverrideRefused', 'RunFailed', 'PoolLacksDomain', 'PausedElsewhere']);
+const WARNINGS = new Set(['RecipeInvalid', 'RecipeNotFound', 'ConfigMapMissing', 'KeyMissing', 'FieldConflict', 'Refused', 'OverrideRefused', 'RunFailed', 'PoolLacksDomain', 'QueueMissing', 'KueueMissing', 'KueueCameLater', 'PausedElsewhere']);
 /** Reasons that say only that nothing has happened. */
 const QUIET = new Set(['InProgress', 'NotStarted', 'NotSuspended', 'NothingFailed', 'NotSubmitted', 'AsInRecipe', 'NotRunning']);
 

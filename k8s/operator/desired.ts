@@ -1,4 +1,5 @@
 /** Every object a run needs, as server-side apply takes it: only what the operator decides. Pure. */
+import { QUEUE_LABEL, type Queue } from './kueue.js';
 import { runNetwork } from './network.js';
 import { apiVersionOf, type ObjectMeta, type OwnedKind, type OwnerReference } from './resources.js';
 import { podTemplate, PORTS, type Desired, type PodRole } from './pod.js';
@@ -27,6 +28,8 @@ export interface RunPlan {
   readonly pods: PodsWanted;
   readonly replicas: Replicas;
   readonly frozen: FrozenRecipe;
+  /** That the spec names; absent: it names none. */
+  readonly queue?: Queue;
 }
 
 export function desiredObjects(plan: RunPlan): Desired[] {
@@ -68,13 +71,13 @@ function embedded(plan: RunPlan): Desired[] {
     service(run, 'gateway', { selects: labelsOf(run, 'all-in-one') }),
     {
       // Not a Deployment: the embedded log has one writer, so the old pod is gone before the new one starts.
-      ...head('StatefulSet', run, { name, role: 'all-in-one' }),
+      ...head('StatefulSet', run, { name, role: 'all-in-one', also: queueLabel(plan) }),
       spec: {
         replicas: pods.computing || pods.steering ? 1 : 0, serviceName: serviceName(run, 'gateway'),
         selector: { matchLabels: labelsOf(run, 'all-in-one') },
         template: podTemplate({
           role: 'all-in-one', image: run.spec.image ?? image, surroundings: run.spec, wanted: roles.allInOne,
-          labels: podLabels(run, 'all-in-one'), recipeConfigMap: recipeConfigMapName(run), keysSecret: gatewaySecretName(name), homeClaim: name,
+          labels: podLabels(plan, 'all-in-one'), recipeConfigMap: recipeConfigMapName(run), keysSecret: gatewaySecretName(name), homeClaim: name,
         }),
       },
     },
@@ -107,14 +110,14 @@ function deployment(plan: RunPlan, role: PodRole, wanted: RolePod | undefined, r
   const { run, image } = plan;
   const asksScoring = role === 'learner' || role === 'distiller';
   return {
-    ...head('Deployment', run, { name: `${run.metadata.name}-${role}`, role }),
+    ...head('Deployment', run, { name: `${run.metadata.name}-${role}`, role, also: queueLabel(plan) }),
     spec: {
       replicas,
       // Two of them lose nothing, claims see to that; but the second would need a second GPU.
       strategy: role === 'rollout' || role === 'teacher-scoring' ? { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: '25%' } } : { type: 'Recreate' },
       selector: { matchLabels: labelsOf(run, role) },
       template: podTemplate({
-        role, image: run.spec.image ?? image, surroundings: run.spec, wanted, labels: podLabels(run, role),
+        role, image: run.spec.image ?? image, surroundings: run.spec, wanted, labels: podLabels(plan, role),
         ...(asksScoring && { scoringAddress: `${serviceName(run, 'scoring')}:${PORTS.scoring}` }),
         ...(role === 'learner' && { recipeConfigMap: recipeConfigMapName(run) }),
         ...(NEEDS_KEYS.includes(role) && { keysSecret: gatewaySecretName(run.metadata.name) }),
@@ -156,13 +159,14 @@ function network({ run, operatorNamespace }: RunPlan): Desired {
 interface Named {
   readonly name: string;
   readonly role?: PodRole;
+  /** More labels. */
+  readonly also?: { readonly [label: string]: string };
 }
 
-function head(kind: OwnedKind, run: TrainingRun, { name, role }: Named): Pick<Desired, 'apiVersion' | 'kind'> & { readonly metadata: ObjectMeta } {
-  const queue = role !== undefined && kind !== 'PodDisruptionBudget' ? queueLabel(run) : {};
+function head(kind: OwnedKind, run: TrainingRun, { name, role, also }: Named): Pick<Desired, 'apiVersion' | 'kind'> & { readonly metadata: ObjectMeta } {
   return {
     apiVersion: apiVersionOf(kind), kind,
-    metadata: { name, namespace: run.metadata.namespace, labels: { ...labelsOf(run, role), ...queue }, ownerReferences: [ownerOf(run)] },
+    metadata: { name, namespace: run.metadata.namespace, labels: { ...labelsOf(run, role), ...also }, ownerReferences: [ownerOf(run)] },
   };
 }
 
@@ -177,10 +181,11 @@ function labelsOf({ metadata: { name } }: TrainingRun, role?: PodRole): { readon
   };
 }
 
-function podLabels(run: TrainingRun, role: PodRole): { readonly [name: string]: string } {
-  return { ...labelsOf(run, role), ...queueLabel(run) };
+function podLabels(plan: RunPlan, role: PodRole): { readonly [name: string]: string } {
+  return { ...labelsOf(plan.run, role), ...queueLabel(plan) };
 }
 
-function queueLabel({ spec: { queueName } }: TrainingRun): { readonly [name: string]: string } {
-  return queueName === undefined ? {} : { 'kueue.x-k8s.io/queue-name': queueName };
+/** Where the queue is yet to be made the pods wait for it, as the spec says; where there is no Kueue nobody would let them go. */
+function queueLabel({ run: { spec: { queueName } }, queue = 'no-kueue' }: RunPlan): { readonly [name: string]: string } {
+  return queueName === undefined || queue === 'no-kueue' || queue === 'came-later' ? {} : { [QUEUE_LABEL]: queueName };
 }

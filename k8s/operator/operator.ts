@@ -7,6 +7,7 @@ import type { Logger } from '../../services/runtime/logger.js';
 import { guarded, kubeApi, type KubeApi } from './api.js';
 import { Applier } from './applier.js';
 import { GatewayKeys } from './gateway-key.js';
+import { openQueues } from './kueue.js';
 import { operatorHealth, type OperatorState } from './health.js';
 import { serviceName } from './desired.js';
 import { runForLeader, type Leadership } from './lease.js';
@@ -124,7 +125,7 @@ function lead(options: OperatorOptions, { timing, api: bare, lease, ended }: Rei
   let listed = false;
   const synced = Promise.all([runs.synced, teachers.synced, owned.synced]).then(() => { listed = true; });
   const deps = {
-    api, onEventRefused: (error: Error): void => logger.warn({ err: error }, 'an event is not recorded'), applier, owned, image, operatorNamespace: options.leaseNamespace, keys: new GatewayKeys(api), recipes: new ParsedRecipes(), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
+    api, onEventRefused: (error: Error): void => logger.warn({ err: error }, 'an event is not recorded'), applier, owned, image, operatorNamespace: options.leaseNamespace, keys: new GatewayKeys(api), queues: openQueues(api, () => performance.now()), recipes: new ParsedRecipes(), gateways: guardedGateways(openGateways, mayWrite), teachers: () => teachers.values(),
     gatewayAddress: options.gatewayAddress ?? inClusterAddress, recipePath: options.recipePath ?? (() => `${RECIPE_DIRECTORY}/recipe.yaml`),
     lookEveryMs: timing.lookEveryMs, now: () => Date.now(),
   };

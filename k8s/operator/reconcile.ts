@@ -11,6 +11,7 @@ import { desiredObjects, MANAGED_BY, recipeConfigMapName, type PodsWanted } from
 import { drainedStatus, FINALIZER, hasStopped, LOOK_EVERY_MS, mustStop, remove, removeAll, setFinalizers } from './drain.js';
 import { recordTransition, type EventDeps } from './events.js';
 import type { GatewayKeys } from './gateway-key.js';
+import { queueOfRun, type Queue, type Queues } from './kueue.js';
 import { bakedInForce, withAmendment, type FrozenRecipe } from './overrides.js';
 import type { Owned } from './owned.js';
 import { resolveRecipe, type ParsedRecipes, type Resolution } from './recipe.js';
@@ -28,6 +29,7 @@ export interface ReconcileDeps extends EventDeps {
   readonly owned: Owned;
   readonly gateways: RunGateways;
   readonly keys: GatewayKeys;
+  readonly queues: Queues;
   readonly teachers: () => Iterable<Teacher>;
   /** For runs that name none. */
   readonly image: string;
@@ -71,9 +73,10 @@ async function proceed(deps: ReconcileDeps, run: TrainingRun, resolution: Resolu
   const contact = await ask(deps, run, pods);
   const demand = contact.kind === 'known' ? demandOf(contact.progress) : undefined;
   const replicas = nextReplicas(run.spec.roles, run.status?.replicas, demand, nowMs);
-  const applyProblem = await applyAll(deps, run, { frozen, pods, replicas });
+  const queue = await queueOf(deps, run);
+  const applyProblem = await applyAll(deps, run, { frozen, pods, replicas, queue });
   const { told, ...steered } = await steer(deps, run, { frozen, contact, inForce: run.status?.overrides ?? bakedInForce(frozen.baked) });
-  await patchStatus(deps, run, { resolution, applyProblem, contact, replicas, nowMs, ...steered, domainsWithoutTeacher: lacking });
+  await patchStatus(deps, run, { resolution, applyProblem, contact, replicas, nowMs, ...steered, domainsWithoutTeacher: lacking, queue });
   return told ? LOOK_EVERY_MS : nextLook(deps, run, { contact, pods });
 }
 
@@ -112,7 +115,12 @@ async function ask(deps: ReconcileDeps, run: TrainingRun, pods: PodsWanted): Pro
   }
 }
 
-async function applyAll(deps: ReconcileDeps, run: TrainingRun, plan: { frozen: FrozenRecipe; pods: PodsWanted; replicas: Observed['replicas'] }): Promise<Observed['applyProblem']> {
+async function queueOf({ queues, owned }: ReconcileDeps, run: TrainingRun): Promise<Queue | undefined> {
+  const { spec: { queueName }, metadata: { namespace = '' } } = run;
+  return queueName === undefined ? undefined : queueOfRun(await queues.find(namespace, queueName), owned.of(run).values());
+}
+
+async function applyAll(deps: ReconcileDeps, run: TrainingRun, plan: { frozen: FrozenRecipe; pods: PodsWanted; replicas: Observed['replicas']; queue: Queue | undefined }): Promise<Observed['applyProblem']> {
   const desired = desiredObjects({ run, image: deps.image, operatorNamespace: deps.operatorNamespace, ...plan });
   const live = deps.owned.of(run);
   const problems: NonNullable<Observed['applyProblem']>[] = [];

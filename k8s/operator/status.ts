@@ -1,5 +1,6 @@
 /** What a run's status says, from what was observed. What nobody knows at the moment stays as it was last known. Pure. */
 import { conditionsFrom, finding, type Finding } from './conditions.js';
+import type { Queue } from './kueue.js';
 import type { Progress } from './run-gateway.js';
 import type { Resolution } from './recipe.js';
 import { conditionOf, hasEnded, runIdOf, type AppliedOverride, type Phase, type Replicas, type TrainingRun, type TrainingRunStatus } from './training-run.js';
@@ -22,6 +23,8 @@ export interface Observed {
   readonly refused?: string;
   /** Domains without a ready teacher; absent: the run has its own scoring pods. */
   readonly domainsWithoutTeacher?: readonly string[];
+  /** That the spec names; absent: it names none. */
+  readonly queue?: Queue;
   readonly replicas: Replicas;
   readonly nowMs: number;
 }
@@ -65,6 +68,7 @@ function findings(run: TrainingRun, seen: Observed): Finding[] {
     resolved ? finding('Resolved', 'True', 'RecipeFrozen', `recipe ${resolution.frozen.recipe.name} is frozen in ConfigMap ${run.metadata.name}-recipe`)
       : finding('Resolved', 'False', resolution.reason, resolution.message),
     ...(seen.domainsWithoutTeacher === undefined ? [] : [teachersFinding(run, seen.domainsWithoutTeacher)]),
+    ...(seen.queue === undefined ? [] : [queuedFinding(run, seen.queue)]),
     !resolved ? finding('Applied', 'Unknown', 'NotResolved', 'the recipe comes first')
       : applyProblem ? finding('Applied', 'False', applyProblem.reason, applyProblem.message)
         : finding('Applied', 'True', 'AsWanted', 'all objects of the run are as wanted'),
@@ -80,6 +84,15 @@ function teachersFinding(run: TrainingRun, lacking: readonly string[]): Finding 
   const pool = run.spec.teacherPool;
   return lacking.length === 0 ? finding('TeachersReady', 'True', 'PoolReady', `pool ${pool} has a ready teacher for each domain`)
     : finding('TeachersReady', 'False', 'PoolLacksDomain', `pool ${pool} has no ready Teacher for ${lacking.join(', ')}: create one, or see why its pods are not ready`);
+}
+
+function queuedFinding({ spec: { queueName }, metadata: { namespace } }: TrainingRun, queue: Queue): Finding {
+  switch (queue) {
+    case 'ready': return finding('Queued', 'True', 'InQueue', `pods start when LocalQueue ${queueName} admits them`);
+    case 'missing': return finding('Queued', 'False', 'QueueMissing', `namespace ${namespace} has no LocalQueue ${queueName}, and the pods wait for it: create it, or name another in queueName`);
+    case 'came-later': return finding('Queued', 'False', 'KueueCameLater', 'Kueue was installed after the pods of this run were made: they are in no queue');
+    case 'no-kueue': return finding('Queued', 'False', 'KueueMissing', 'this cluster has no Kueue: the pods are in no queue, and start wherever there is room');
+  }
 }
 
 function submittedFinding(run: TrainingRun, { contact }: Observed): Finding {
@@ -165,7 +178,7 @@ function isStopping(contact: Contact): boolean {
 }
 
 const PRECONDITIONS = ['Resolved', 'TeachersReady', 'Applied'];
-const OBSTACLES = ['OverrideRefused', 'PausedElsewhere', 'GatewaySilent'];
+const OBSTACLES = ['QueueMissing', 'OverrideRefused', 'PausedElsewhere', 'GatewaySilent'];
 
 /** What is in the way, if anything is. */
 function messageOf(phase: Phase, conditions: TrainingRunStatus['conditions'] & object): string {
