@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { conditionOf, runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
-import { writeLongRecipe } from '../faults/harness/recipes.js';
+import { writeEnduringRecipe } from '../faults/harness/recipes.js';
 import { newHome } from '../support/homes.js';
 import { apply, kubectl, kubectlOk, objectsIn, readRun, stemma, until, weightsOf, whenRun } from '../support/running-cluster.js';
 
@@ -50,7 +50,7 @@ test('over Kafka it ends in the weights of one pod, clean, and leaves nothing be
 });
 
 test('a pod of each role in turn is deleted by force: the same weights', async () => {
-  const recipe = { inline: readFileSync(writeLongRecipe(newHome()).file, 'utf8') };
+  const recipe = { inline: readFileSync(writeEnduringRecipe(newHome()).file, 'utf8') };
   const ends = async (name: string): Promise<string> => {
     const at = { namespace: NAMESPACE, name };
     await kubectlOk(['wait', '--for=condition=Completed', `trainingrun/${name}`, '--namespace', NAMESPACE, '--timeout=1800s']);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inside } from '../../deploy/cluster/host.mjs';
 import { NODE } from '../../deploy/cluster/layout.mjs';
 import { conditionOf, runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
-import { writeLongRecipe } from '../faults/harness/recipes.js';
+import { writeEnduringRecipe } from '../faults/harness/recipes.js';
 import { newHome } from '../support/homes.js';
 import { apply, kubectl, kubectlOk, readRun, stemma, until, weightsOf, whenRun } from '../support/running-cluster.js';
 
@@ -14,7 +14,7 @@ const SMALL = { allInOne: { resources: { requests: { cpu: '500m', memory: '2Gi' 
 const at = { namespace: NAMESPACE, name: 'disturbed' };
 let undisturbed: string;
 
-const recipe = readFileSync(writeLongRecipe(newHome()).file, 'utf8');
+const recipe = readFileSync(writeEnduringRecipe(newHome()).file, 'utf8');
 const long = (name: string): object => ({
   apiVersion: 'stemma.dev/v1alpha1', kind: 'TrainingRun', metadata: { name, namespace: NAMESPACE }, spec: { recipe: { inline: recipe }, embedded: true, roles: SMALL },
 });
