@@ -23,8 +23,9 @@ export interface EventLog {
   /**
    * Durable when it resolves. Events of one call that share a stream keep their order.
    * An id already in the log is a duplicate: same payload, dropped silently; other payload, HASH_MISMATCH.
+   * A log that knows says at which position of its stream each of them stands.
    */
-  append(events: readonly Event[]): Promise<void>;
+  append(events: readonly Event[]): Promise<readonly number[] | void>;
   /** All events of one stream from `fromPosition` (default 0), in stream order, including every append acknowledged before the call. */
   readStream(stream: string, fromPosition?: number): Promise<readonly StoredEvent[]>;
   /** Every event after the opaque cursor ('' is the start), then live until `signal` aborts. At least once. */

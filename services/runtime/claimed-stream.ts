@@ -114,8 +114,10 @@ class Claim<S> implements ClaimedStream<S> {
     const fresh = events.filter((event) => event.seq > 0);
     this.refuseUnlessRepeated(fresh);
     this.inDoubt = fresh;
-    await this.log.append(events);
+    const positions = await this.log.append(events);
     this.inDoubt = [];
+    // What stands where reading back would begin is our own, and no claim: it need not be read.
+    for (const position of positions ?? []) if (position === this.readTo) this.readTo += 1;
     this.nextSeq += fresh.length;
     for (const event of fresh) this.folded.add(event);
   }

@@ -11,7 +11,7 @@ interface LogMetrics {
   waiting(change: 1 | -1): void;
   reading(change: 1 | -1): void;
   /** Of one append of so many events. */
-  append(events: number): CallMetrics<void>;
+  append(events: number): CallMetrics<unknown>;
   readonly read: CallMetrics<readonly StoredEvent[]>;
 }
 
@@ -49,7 +49,7 @@ function measuredLog(log: EventLog, metrics: LogMetrics): EventLog {
   return {
     async append(events) {
       metrics.waiting(1);
-      await measured(() => log.append(events), metrics.append(events.length)).finally(() => metrics.waiting(-1));
+      return await measured(() => log.append(events), metrics.append(events.length)).finally(() => metrics.waiting(-1));
     },
     readStream(stream, fromPosition) {
       metrics.reading(1);

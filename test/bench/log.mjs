@@ -11,6 +11,7 @@ import { stageFold } from '../../dist/core/stage/stage.js';
 import { Event } from '../../dist/proto/gen/stemma/v1/events.js';
 import { openEmbeddedLogs } from '../../dist/services/adapters/log/embedded.js';
 import { createSchema, decodeEvent, makeDurable } from '../../dist/services/adapters/log/embedded-file.js';
+import { ENTRY_EVENTS, entryRow, firstWord, newEntry, setEntry } from '../../dist/services/adapters/log/embedded-entry.js';
 import { claimStream } from '../../dist/services/runtime/claimed-stream.js';
 import { readFold } from '../../dist/services/runtime/record-fact.js';
 import { followRun } from '../../dist/services/runtime/run-follower.js';
@@ -34,15 +35,16 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** The same events, the same tables and indexes, the same events a commit; bare SQLite is given finished rows. */
+/** The same events, the same tables, the same events a commit; bare SQLite is given finished rows, and looks for no duplicates. */
 async function appending() {
   const episodes = Array.from({ length: 2_000 }, (_, index) => episodeEvents(`e${index}`, 24));
   // Episodes side by side, as workers write them.
   const events = Array.from({ length: episodes[0].length }, (_, at) => episodes.map((episode) => episode[at])).flat();
   const rows = rowsOf(events);
+  const commits = commitsOf(rows);
   const results = { embedded: [], bare: [] };
   for (let repetition = 0; repetition < REPETITIONS; repetition += 1) {
-    results.bare.push(events.length / bareAppend(rows, repetition));
+    results.bare.push(events.length / bareAppend(commits, repetition));
     results.embedded.push(events.length / await embeddedAppend(events, repetition));
   }
   const bytes = rows.reduce((sum, row) => sum + row.event.length, 0) / rows.length;
@@ -55,15 +57,29 @@ async function appending() {
 
 function rowsOf(events) {
   const streams = new Map();
-  return events.map((event) => {
-    const stream = streams.get(event.stream) ?? { id: streams.size + 1, next: 0 };
+  return events.map((event, at) => {
+    const stream = streams.get(event.stream) ?? { id: streams.size + 1, next: 0, last: 0, entry: newEntry() };
     streams.set(event.stream, stream);
     const bytes = Event.encode(event).finish();
-    return { name: event.stream, stream: stream.id, position: stream.next++, id: Buffer.from(event.id, 'hex'), crc: crc32(bytes), event: bytes };
+    const cursor = at + 1;
+    const row = { name: event.stream, stream: stream.id, position: stream.next++, id: Buffer.from(event.id, 'hex'), crc: crc32(bytes), previous: stream.last, event: bytes, entry: null };
+    setEntry(stream.entry, row.position % ENTRY_EVENTS, cursor, firstWord(row.id));
+    stream.last = cursor;
+    if (stream.next % ENTRY_EVENTS === 0) row.entry = entryRow(stream.entry, stream.next - ENTRY_EVENTS);
+    return row;
   });
 }
 
-function bareAppend(rows, repetition) {
+/** Rows of one commit, and where it leaves each stream that it touches. */
+function commitsOf(rows) {
+  return Array.from({ length: Math.ceil(rows.length / BATCH) }, (_, number) => {
+    const batch = rows.slice(number * BATCH, (number + 1) * BATCH);
+    const heads = new Map(batch.map((row, index) => [row.stream, { stream: row.stream, last: number * BATCH + index + 1, count: row.position + 1 }]));
+    return { batch, heads: [...heads.values()] };
+  });
+}
+
+function bareAppend(commits, repetition) {
   const file = join(scratch, `bare-${repetition}.sqlite`);
   const db = new Database(file);
   makeDurable(db);
@@ -71,15 +87,19 @@ function bareAppend(rows, repetition) {
   db.pragma('wal_autocheckpoint = 4000');
   createSchema(db, file);
   const addStream = db.prepare('INSERT INTO streams(id, name) VALUES (?, ?)');
-  const insert = db.prepare('INSERT INTO events(stream, position, id, crc, event) VALUES (?, ?, ?, ?, ?) ON CONFLICT(stream, id) DO NOTHING');
-  const commit = db.transaction((batch) => {
+  const insert = db.prepare('INSERT INTO events(stream, position, id, crc, previous, event) VALUES (?, ?, ?, ?, ?, ?)');
+  const addEntry = db.prepare('INSERT INTO entries(stream, first, crc, body) VALUES (?, ?, ?, ?)');
+  const setHead = db.prepare('INSERT OR REPLACE INTO heads(stream, last, count) VALUES (?, ?, ?)');
+  const commit = db.transaction(({ batch, heads }) => {
     for (const row of batch) {
       if (row.position === 0) addStream.run(row.stream, row.name);
-      insert.run(row.stream, row.position, row.id, row.crc, row.event);
+      insert.run(row.stream, row.position, row.id, row.crc, row.previous, row.event);
+      if (row.entry) addEntry.run(row.stream, row.entry.first, row.entry.crc, row.entry.body);
     }
+    for (const head of heads) setHead.run(head.stream, head.last, head.count);
   });
   const started = performance.now();
-  for (let from = 0; from < rows.length; from += BATCH) commit(rows.slice(from, from + BATCH));
+  for (const each of commits) commit(each);
   const took = seconds(started);
   db.close();
   rmSync(file);

@@ -49,6 +49,17 @@ export function appends(subject: Subjects): void {
     expect(ids(await log.readStream(EPISODE, 100))).toEqual(ids(turns(EPISODE, 100, 2_500)));
   });
 
+  it('says truly where events stand, if it says it', async () => {
+    const { log } = subject();
+    const other = `${EPISODE}0`;
+    await log.append([...turns(EPISODE, 0, 3), turnEvent(other, CLAIM, 0)]);
+    const answers = await Promise.all([
+      log.append([turnEvent(other, CLAIM, 1), ...turns(EPISODE, 2, 5), turnEvent(other, CLAIM, 0)]),
+      log.append(turns(EPISODE, 1, 2)),
+    ]);
+    for (const [positions, expected] of [[answers[0], [1, 2, 3, 4, 0]], [answers[1], [1]]] as const) expect(positions ?? expected).toEqual(expected);
+  });
+
   it('keeps streams apart that share one append', async () => {
     const { log } = subject();
     const other = `${EPISODE}0';--`;

@@ -21,20 +21,22 @@ export class MemoryStore {
   /** `keepsDuplicates`: keeps what it is sent, as a partition of a broker does; only the fold then drops it. */
   constructor(readonly keepsDuplicates = false) {}
 
-  /** The whole append or, where an id is there with another payload (HASH_MISMATCH), nothing of it. */
-  land(events: readonly Event[]): void {
+  /** The whole append or, where an id is there with another payload (HASH_MISMATCH), nothing of it. Where each stands. */
+  land(events: readonly Event[]): number[] {
     if (!this.keepsDuplicates) for (const event of events) this.refuseAltered(event);
-    for (const event of events) {
+    const positions = events.map((event) => {
       const known = this.ids.has(event.id);
-      if (known && !this.keepsDuplicates) continue;
-      if (!known) this.ids.set(event.id, event);
       const stream = this.streams.get(event.stream) ?? [];
+      if (known && !this.keepsDuplicates) return stream.findIndex(({ event: { id } }) => id === event.id);
+      if (!known) this.ids.set(event.id, event);
       if (stream.length === 0) this.streams.set(event.stream, stream);
       const stored = { position: stream.length, event };
       stream.push(stored);
       this.commits.push(stored);
-    }
+      return stored.position;
+    });
     this.wake();
+    return positions;
   }
 
   has(id: string): boolean {
@@ -109,9 +111,9 @@ class MemoryLog {
 
   constructor(private readonly store: MemoryStore, private readonly writes: boolean) {}
 
-  async append(events: readonly Event[]): Promise<void> {
+  async append(events: readonly Event[]): Promise<readonly number[]> {
     if (!this.writes) throw new StemmaError('log', 'INVALID', 'the log was opened for reading', 'Open the run for writing.');
-    this.store.land(events);
+    return this.store.land(events);
   }
 
   readStream(stream: string, fromPosition = 0): Promise<readonly StoredEvent[]> {

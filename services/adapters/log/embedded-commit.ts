@@ -2,78 +2,93 @@
 import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import { logError } from './embedded-file.js';
-import { prepareInsert } from './embedded-insert.js';
-import { toWire, type CommitGroup, type WireError } from './embedded-protocol.js';
+import { prepareInsert, type Insert } from './embedded-insert.js';
+import { toWire, type CommitGroup, type Committed, type WireError } from './embedded-protocol.js';
 
 const ID_BYTES = 16;
 
-export type Commit = (group: CommitGroup) => readonly (WireError | null)[];
+export type Commit = (group: CommitGroup) => Committed;
+
+const NOWHERE = new Uint32Array(0);
 
 export function prepareCommit(db: Database.Database, file: string): Commit {
-  const { insert, reset } = prepareInsert(db, file);
-  const insertGroup = prepareGroup(db, insert, reset);
+  const inserting = prepareInsert(db, file);
+  const insertGroup = prepareGroup(db, inserting);
   let broken: WireError | null = null;
   return (group) => {
-    if (broken !== null) return Array.from(group.counts, () => broken);
+    if (broken !== null) return refused(group, broken);
     try {
       return insertGroup(group);
     } catch (error) {
-      reset();
+      inserting.reset();
       const failed = logError(error, file);
       // After a failed fsync the page cache may claim what the disk does not hold: nothing can be promised until reopened.
       if (failed.code !== 'DISK_FULL') broken = toWire(failed);
-      return Array.from(group.counts, () => toWire(failed));
+      return refused(group, toWire(failed));
     }
   };
 }
 
-type Inserting = ReturnType<typeof prepareInsert>;
+function refused({ counts }: CommitGroup, error: WireError): Committed {
+  return { results: Array.from(counts, () => error), positions: NOWHERE };
+}
 
-function prepareGroup(db: Database.Database, insert: Inserting['insert'], reset: Inserting['reset']): Commit {
-  const insertRange = (group: CommitGroup, from: number, to: number, offset: number): number => {
+interface Range {
+  /** Events of the group. */
+  readonly from: number;
+  readonly to: number;
+  /** Where the first one's bytes begin. */
+  readonly offset: number;
+}
+
+function prepareGroup(db: Database.Database, { insert, save, reset }: Insert): Commit {
+  const insertRange = (group: CommitGroup, { from, to, offset }: Range, positions: Uint32Array): void => {
     let at = offset;
     for (let index = from; index < to; index += 1) {
       const next = at + group.lengths[index]!;
-      insert({
+      positions[index] = insert({
         stream: group.streams[group.streamOf[index]!]!, id: group.ids.subarray(index * ID_BYTES, (index + 1) * ID_BYTES),
         event: group.bytes.subarray(at, next), cursor: null,
       });
       at = next;
     }
-    return at;
+    save();
   };
-  const whole = db.transaction((group: CommitGroup) => void insertRange(group, 0, group.lengths.length, 0)).immediate;
+  const whole = db.transaction(insertRange).immediate;
 
   // Nested, better-sqlite3 makes this a savepoint.
   const insertAppend = db.transaction(insertRange);
-  const oneByOne = db.transaction((group: CommitGroup) => {
-    let from = 0;
-    let offset = 0;
-    return Array.from(group.counts, (count) => {
-      const start = from;
-      const startOffset = offset;
-      from += count;
-      for (let index = start; index < from; index += 1) offset += group.lengths[index]!;
-      try {
-        insertAppend(group, start, from, startOffset);
-        return null;
-      } catch (error) {
-        if (!(error instanceof StemmaError)) throw error;
-        reset();
-        return toWire(error);
-      }
-    });
-  }).immediate;
+  const oneByOne = db.transaction((group: CommitGroup, positions: Uint32Array) => rangesOf(group).map((range) => {
+    try {
+      insertAppend(group, range, positions);
+      return null;
+    } catch (error) {
+      if (!(error instanceof StemmaError)) throw error;
+      reset();
+      return toWire(error);
+    }
+  })).immediate;
 
   return (group) => {
+    const positions = new Uint32Array(group.lengths.length);
     try {
-      whole(group);
-      return Array.from(group.counts, () => null);
+      whole(group, { from: 0, to: group.lengths.length, offset: 0 }, positions);
+      return { results: Array.from(group.counts, () => null), positions };
     } catch (error) {
       if (!(error instanceof StemmaError)) throw error;
       // One append is refused, which is rare: rolled back, the group is written again with a savepoint around each.
       reset();
-      return oneByOne(group);
+      return { results: oneByOne(group, positions), positions };
     }
   };
+}
+
+/** One an append. */
+function rangesOf({ counts, lengths }: CommitGroup): Range[] {
+  let [from, offset] = [0, 0];
+  return Array.from(counts, (count) => {
+    const range = { from, to: from + count, offset };
+    for (; from < range.to; from += 1) offset += lengths[from]!;
+    return range;
+  });
 }

@@ -1,11 +1,16 @@
 /**
  * The file of one run's log, the same for the writer's thread and for readers.
  *
- *   streams(id, name)                     events(cursor, stream, position, id, crc, event)
+ *   streams(id, name)
+ *   events(cursor, stream, position, id, crc, previous, event)
+ *   heads(stream, last, count)            the cursor of the stream's last event, and how many it has: written once a commit
+ *   entries(stream, first, crc, body)     where 32 events of a stream lie, once it has them (embedded-entry.ts)
+ *
  *   cursor   order of commit over all streams: what a tail resumes from
  *   position 0-based index in the stream
  *   id       16 bytes; unique in its stream, for the stream is part of what an id hashes
- *   crc      CRC-32 of `event` (protobuf bytes): SQLite does not notice a flipped bit in a row
+ *   crc      CRC-32 of `event` (protobuf bytes), or of an entry: SQLite does not notice a flipped bit in a row
+ *   previous cursor of the stream's event before, 0 for none: events that no entry has yet are found from the head backwards
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,23 +20,27 @@ import { Event } from '../../../proto/gen/stemma/v1/events.js';
 
 /** "STMA": marks a SQLite file as a Stemma log. */
 const APPLICATION_ID = 0x53544d41;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 /**
- * Integer stream keys and an id index under the stream keep the pages that one commit touches few:
- * a random index over all ids costs half of the write throughput (docs/decisions/embedded-log.md).
+ * Events are appended and have no index of their own: an index over (stream, position) costs a page an event once each stream
+ * has pages of its own, whatever is written beside it (docs/decisions/embedded-log.md).
  */
-const SCHEMA = `
-  CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+const STREAMS = 'CREATE TABLE streams(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;';
+const WRITER = 'CREATE TABLE writer(pid INTEGER NOT NULL, host TEXT NOT NULL, since TEXT NOT NULL) STRICT;';
+/** What format 2 has that format 1 had not, or had otherwise. */
+export const TABLES = `
   CREATE TABLE events(
     cursor INTEGER PRIMARY KEY, stream INTEGER NOT NULL, position INTEGER NOT NULL,
-    id BLOB NOT NULL, crc INTEGER NOT NULL, event BLOB NOT NULL,
-    UNIQUE(stream, position), UNIQUE(stream, id)
+    id BLOB NOT NULL, crc INTEGER NOT NULL, previous INTEGER NOT NULL, event BLOB NOT NULL
   ) STRICT;
-  CREATE TABLE writer(pid INTEGER NOT NULL, host TEXT NOT NULL, since TEXT NOT NULL) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
+  CREATE TABLE heads(stream INTEGER PRIMARY KEY, last INTEGER NOT NULL, count INTEGER NOT NULL) STRICT;
+  CREATE TABLE entries(
+    stream INTEGER NOT NULL, first INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(stream, first)
+  ) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${FORMAT_VERSION};
 `;
+const SCHEMA = `${STREAMS} ${WRITER} ${TABLES} PRAGMA application_id = ${APPLICATION_ID};`;
 
 /** Survives power loss: WAL with an fsync of it in every commit. */
 export function makeDurable(db: Database.Database): void {
@@ -44,10 +53,13 @@ export function createSchema(db: Database.Database, file: string): void {
   syncDirectory(dirname(file));
 }
 
-/** 'empty': created and killed before its schema was committed. Reads only; `deep` reads every page. */
-export function checkFormat(db: Database.Database, file: string, deep: boolean): 'log' | 'empty' {
+/**
+ * 'empty': created and killed before its schema was committed; 'old': of format 1, which is read as it is and migrated before it
+ * is written (format-1.ts). Reads only; `deep` reads every page.
+ */
+export function checkFormat(db: Database.Database, file: string, deep: boolean): 'log' | 'old' | 'empty' {
   const applicationId = db.pragma('application_id', { simple: true });
-  const version = Number(db.pragma('user_version', { simple: true }));
+  const version = versionOf(db);
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get();
   if (applicationId === 0 && tables === 0) return 'empty';
   if (applicationId !== APPLICATION_ID) throw corrupt(file, 'it is not a Stemma log');
@@ -57,7 +69,11 @@ export function checkFormat(db: Database.Database, file: string, deep: boolean):
   }
   const found = deep ? db.pragma('quick_check(1)', { simple: true }) : 'ok';
   if (found !== 'ok') throw corrupt(file, String(found));
-  return 'log';
+  return version < FORMAT_VERSION ? 'old' : 'log';
+}
+
+export function versionOf(db: Database.Database): number {
+  return Number(db.pragma('user_version', { simple: true }));
 }
 
 /** Bytes of an event as a plain view: a Buffer's `slice` would alias, and its fields would not equal those of a written event. */
@@ -90,7 +106,7 @@ export function logError(error: unknown, file: string): StemmaError {
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE' || code === 'ENOSPC') {
     return as('DISK_FULL', `no space left to write ${file}`, 'Free space on that disk and try again: the append was not written, not even in part.');
   }
-  // A broken UNIQUE(stream, position) means the index and the rows disagree.
+  // A cursor or an entry that is taken means the heads and the rows disagree.
   if (/^SQLITE_(CORRUPT|NOTADB|CONSTRAINT|FORMAT)/.test(code)) return corrupt(file, message, error);
   if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code)) {
     return as('INVALID', `cannot open ${file}: ${message}`, 'Check that its directory exists and that this user may write there.');

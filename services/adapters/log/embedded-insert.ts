@@ -3,7 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
+import { firstWord } from './embedded-entry.js';
 import { corrupt, decodeEvent } from './embedded-file.js';
+import { StreamEnds, type StreamEnd } from './stream-ends.js';
 
 export interface NewRow {
   readonly stream: string;
@@ -11,54 +13,53 @@ export interface NewRow {
   readonly id: Uint8Array;
   /** The event's protobuf bytes. */
   readonly event: Uint8Array;
-  /** null: the next free one. */
+  /** null: the next free one. Otherwise greater than those of the stream's earlier events. */
   readonly cursor: number | null;
 }
 
 export interface Insert {
-  /** HASH_MISMATCH if the id is there with another payload. Inside a transaction. */
-  insert(row: NewRow): void;
-  /** Forgets where streams end: after anything was rolled back, and before a transaction that others may have written ahead of. */
+  /** Its position in its stream. HASH_MISMATCH if the id is there with another payload. Inside a transaction. */
+  insert(row: NewRow): number;
+  /** Last in the transaction, or in each savepoint that may be kept while the next is rolled back. */
+  save(): void;
+  /** Forgets where streams end: after anything was rolled back. */
   reset(): void;
+  /** Before a transaction that others may have written ahead of. */
+  recheck(): void;
 }
 
-interface StreamEnd {
-  readonly id: number | bigint;
-  next: number;
+interface StoredRow {
+  readonly id: Uint8Array;
+  readonly event: Uint8Array;
 }
-
-/** Streams whose end is remembered, at about 200 bytes each: memory must not grow with the number of streams. */
-const KEPT_ENDS = 50_000;
 
 export function prepareInsert(db: Database.Database, file: string): Insert {
-  const findStream = db.prepare<[string], { id: number; next: number }>(
-    'SELECT id, (SELECT coalesce(max(position), -1) + 1 FROM events WHERE stream = streams.id) AS next FROM streams WHERE name = ?');
-  const addStream = db.prepare('INSERT INTO streams(name) VALUES (?)');
-  const addEvent = db.prepare(`INSERT INTO events(cursor, stream, position, id, crc, event) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT(stream, id) DO NOTHING ON CONFLICT(cursor) DO NOTHING`);
-  const stored = db.prepare<[number | bigint, Uint8Array], Uint8Array>('SELECT event FROM events WHERE stream = ? AND id = ?').pluck();
-  const ends = new Map<string, StreamEnd>();
+  const addEvent = db.prepare('INSERT INTO events(cursor, stream, position, id, crc, previous, event) VALUES (?, ?, ?, ?, ?, ?, ?)');
+  const stored = db.prepare<[number], StoredRow>('SELECT id, event FROM events WHERE cursor = ?');
+  const ends = new StreamEnds(db, file);
 
-  function endOf(stream: string): StreamEnd {
-    const known = ends.get(stream);
-    if (known) return known;
-    if (ends.size >= KEPT_ENDS) ends.clear();
-    const found = findStream.get(stream) ?? { id: addStream.run(stream).lastInsertRowid, next: 0 };
-    ends.set(stream, found);
-    return found;
+  function find(end: StreamEnd, id: Uint8Array): { readonly position: number; readonly event: Uint8Array } | null {
+    for (const position of end.seen.candidates(firstWord(id))) {
+      const row = stored.get(ends.cursorAt(end, position));
+      if (!row) throw corrupt(file, `position ${position} of a stream is missing`);
+      if (Buffer.compare(row.id, id) === 0) return { position, event: row.event };
+    }
+    return null;
   }
 
   return {
-    reset: () => ends.clear(),
+    save: () => ends.save(),
+    reset: () => ends.forget(),
+    recheck: () => ends.recheck(),
     insert({ stream, id, event, cursor }) {
-      const end = endOf(stream);
-      if (addEvent.run(cursor, end.id, end.next, id, crc32(event), event).changes === 1) {
-        end.next += 1;
-        return;
+      const end = ends.of(stream);
+      const before = find(end, id);
+      if (before) {
+        refuseAltered(before.event, event);
+        return before.position;
       }
-      const before = stored.get(end.id, id);
-      if (before === undefined) throw corrupt(file, `another event stands at cursor ${cursor}`);
-      refuseAltered(before, event);
+      const { lastInsertRowid } = addEvent.run(cursor, end.stream, end.count, id, crc32(event), end.last, event);
+      return ends.advance(end, Number(lastInsertRowid), id);
     },
   };
 }

@@ -20,9 +20,9 @@ export class EmbeddedLog implements EventLog {
     this.reader = new FileReader(file, db);
   }
 
-  async append(events: readonly Event[]): Promise<void> {
+  async append(events: readonly Event[]): Promise<readonly number[]> {
     if (!this.writer) throw new StemmaError('log', 'INVALID', `${this.file} was opened for reading`, 'Open the run for writing.');
-    await this.writer.append(events);
+    return await this.writer.append(events);
   }
 
   readStream(stream: string, fromPosition = 0): Promise<readonly StoredEvent[]> {

@@ -33,8 +33,14 @@ export interface WireError {
 export type FromWriter =
   | { readonly kind: 'ready' }
   | { readonly kind: 'refused'; readonly error: WireError }
+  | { readonly kind: 'committed' } & Committed;
+
+export interface Committed {
   /** One entry an append: null is durable. */
-  | { readonly kind: 'committed'; readonly results: readonly (WireError | null)[] };
+  readonly results: readonly (WireError | null)[];
+  /** Of each event of the group in its stream; without meaning for those of a failed append. */
+  readonly positions: Uint32Array;
+}
 
 export function toWire({ boundary, code, message, remedy }: StemmaError): WireError {
   return { boundary, code, message, remedy };

@@ -3,25 +3,12 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import type { StoredEvent } from '../../../core/ports.js';
-import { corrupt, decodeEvent, logError } from './embedded-file.js';
+import { corrupt, decodeEvent, logError, versionOf } from './embedded-file.js';
+import { OLD_VERSION, prepareOldStream } from './format-1.js';
+import { pageFrom, type Page, type Row } from './page.js';
+import { StreamPages } from './stream-pages.js';
 
 const READ_TIMEOUT_MS = 5_000;
-/** One page of a read or one batch of a tail: bounds memory and the time this thread is held. */
-const PAGE_EVENTS = 1_000;
-const PAGE_BYTES = 1024 * 1024;
-
-export interface Row {
-  readonly cursor: number;
-  readonly position: number;
-  readonly crc: number;
-  readonly event: Uint8Array;
-}
-
-export interface Page {
-  readonly rows: readonly Row[];
-  /** There may be more. */
-  readonly full: boolean;
-}
 
 export function openReadConnection(file: string): Database.Database {
   try {
@@ -32,21 +19,21 @@ export function openReadConnection(file: string): Database.Database {
 }
 
 export class FileReader {
-  private readonly ofStream: Database.Statement<[string, number], Row>;
+  /** While the file is of format 1. */
+  private oldStream: ReturnType<typeof prepareOldStream> | null;
+  private stream: StreamPages | null = null;
   private readonly inRange: Database.Statement<[number, number], Row>;
 
-  constructor(private readonly file: string, db: Database.Database) {
-    const columns = 'cursor, position, crc, event FROM events';
-    this.ofStream = db.prepare<[string, number], Row>(
-      `SELECT ${columns} WHERE stream = (SELECT id FROM streams WHERE name = ?) AND position >= ? ORDER BY position`);
-    this.inRange = db.prepare<[number, number], Row>(`SELECT ${columns} WHERE cursor > ? AND cursor < ? ORDER BY cursor`);
+  constructor(private readonly file: string, private readonly db: Database.Database) {
+    this.oldStream = versionOf(db) === OLD_VERSION ? prepareOldStream(db) : null;
+    this.inRange = db.prepare<[number, number], Row>('SELECT cursor, position, crc, event FROM events WHERE cursor > ? AND cursor < ? ORDER BY cursor');
   }
 
   async readStream(stream: string, fromPosition: number): Promise<StoredEvent[]> {
     const stored: StoredEvent[] = [];
     for (;;) {
       const due = fromPosition + stored.length;
-      const { rows, full } = this.page(() => this.ofStream.iterate(stream, due));
+      const { rows, full } = this.pageOf(stream, due);
       rows.forEach((row, index) => stored.push(this.decode(row, { stream, position: due + index })));
       if (!full) return stored;
       await nextTick();
@@ -55,7 +42,7 @@ export class FileReader {
 
   /** Rows with a cursor between the two, neither included. */
   between(after: number, before = Number.MAX_SAFE_INTEGER): Page {
-    return this.page(() => this.inRange.iterate(after, before));
+    return this.guarded(() => pageFrom(this.inRange.iterate(after, before)));
   }
 
   decode(row: Row, due?: { readonly stream: string; readonly position: number }): StoredEvent {
@@ -68,16 +55,19 @@ export class FileReader {
     return { position, event };
   }
 
-  private page(find: () => IterableIterator<Row>): Page {
-    const rows: Row[] = [];
-    let bytes = 0;
+  private pageOf(stream: string, fromPosition: number): Page {
+    return this.guarded(() => {
+      // A writer migrates the file while others read it.
+      if (this.oldStream && versionOf(this.db) !== OLD_VERSION) this.oldStream = null;
+      if (this.oldStream) return pageFrom(this.oldStream(stream, fromPosition));
+      this.stream ??= new StreamPages(this.file, this.db);
+      return this.stream.page(stream, fromPosition);
+    });
+  }
+
+  private guarded(read: () => Page): Page {
     try {
-      for (const row of find()) {
-        rows.push(row);
-        bytes += row.event.length;
-        if (rows.length === PAGE_EVENTS || bytes >= PAGE_BYTES) return { rows, full: true };
-      }
-      return { rows, full: false };
+      return read();
     } catch (error) {
       throw logError(error, this.file);
     }

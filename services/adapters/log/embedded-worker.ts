@@ -7,6 +7,7 @@ import { StemmaError } from '../../../core/errors.js';
 import { prepareCommit } from './embedded-commit.js';
 import { checkFormat, createSchema, logError, makeDurable } from './embedded-file.js';
 import { takeFileLock, type FileLock } from './file-lock.js';
+import { migrate } from './format-1.js';
 import { toWire, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
 
 const CACHE_KIB = 65_536;
@@ -34,11 +35,11 @@ function holderOf(file: string): string {
 }
 
 /** Through a read-only connection, so that a damaged file is left exactly as it was found. */
-function isCreated(file: string): boolean {
-  if (!existsSync(file) || statSync(file).size === 0) return false;
+function formatOf(file: string): ReturnType<typeof checkFormat> {
+  if (!existsSync(file) || statSync(file).size === 0) return 'empty';
   const db = new Database(file, { readonly: true });
   try {
-    return checkFormat(db, file, true) === 'log';
+    return checkFormat(db, file, true);
   } finally {
     db.close();
   }
@@ -46,14 +47,15 @@ function isCreated(file: string): boolean {
 
 function openWriter(options: WriterOptions): Database.Database {
   const { file, maxFileBytes } = options;
-  const created = isCreated(file);
+  const found = formatOf(file);
   const db = new Database(file);
   makeDurable(db);
   foldWal(db, file);
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   if (maxFileBytes > 0) db.pragma(`max_page_count = ${Math.max(1, Math.floor(maxFileBytes / Number(db.pragma('page_size', { simple: true }))))}`);
-  if (!created) createSchema(db, file);
+  if (found === 'empty') createSchema(db, file);
+  if (found === 'old') migrate(db, file);
   db.transaction(() => {
     db.prepare('DELETE FROM writer').run();
     db.prepare('INSERT INTO writer(pid, host, since) VALUES (?, ?, ?)').run(process.pid, hostname(), new Date().toISOString());
@@ -82,7 +84,7 @@ function serve(options: WriterOptions): void {
     const commit = prepareCommit(db, options.file);
     port.on('message', (message: ToWriter) => {
       if (message.kind === 'commit') {
-        say({ kind: 'committed', results: commit(message) });
+        say({ kind: 'committed', ...commit(message) });
         return;
       }
       db.close();

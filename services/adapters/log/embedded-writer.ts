@@ -10,7 +10,7 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { StemmaError } from '../../../core/errors.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
 import { packageRoot } from '../../runtime/package-root.js';
-import { fromWire, type CommitGroup, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
+import { fromWire, type CommitGroup, type Committed, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
 
 /** Bounds one commit's time and memory. */
 const MAX_GROUP_BYTES = 8 * 1024 * 1024;
@@ -24,12 +24,13 @@ interface Append {
   readonly events: readonly Event[];
   readonly encoded: readonly Uint8Array[];
   readonly size: number;
-  readonly resolve: () => void;
+  readonly resolve: (positions: readonly number[]) => void;
   readonly reject: (error: StemmaError) => void;
 }
 
 export interface LogWriter {
-  append(events: readonly Event[]): Promise<void>;
+  /** Where each stands in its stream. */
+  append(events: readonly Event[]): Promise<readonly number[]>;
   /** Commits what is queued, then lets go of the file and its lock. */
   close(): Promise<void>;
 }
@@ -82,10 +83,10 @@ class GroupCommit implements LogWriter {
     worker.unref();
   }
 
-  append(events: readonly Event[]): Promise<void> {
+  append(events: readonly Event[]): Promise<readonly number[]> {
     const refusal = this.failure ?? (this.closing ? closed(this.options.run) : null);
     if (refusal) return Promise.reject(refusal);
-    if (events.length === 0) return Promise.resolve();
+    if (events.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       for (const { id } of events) {
         if (!ID_HEX.test(id)) throw new StemmaError('log', 'INVALID', `"${id}" is no event id`, 'Ids are 32 hex digits (eventId).');
@@ -148,7 +149,7 @@ class GroupCommit implements LogWriter {
       this.worker.unref();
       this.drained();
     }
-    message.results.forEach((error, index) => (error ? done[index]!.reject(fromWire(error)) : done[index]!.resolve()));
+    settle(done, message);
     this.onCommit();
   }
 
@@ -161,6 +162,17 @@ class GroupCommit implements LogWriter {
     for (const append of lost) append.reject(this.failure);
     this.drained();
   }
+}
+
+function settle(appends: readonly Append[], { results, positions }: Committed): void {
+  let from = 0;
+  appends.forEach(({ events, resolve, reject }, index) => {
+    const error = results[index];
+    const to = from + events.length;
+    if (error) reject(fromWire(error));
+    else resolve(Array.from(positions.subarray(from, to)));
+    from = to;
+  });
 }
 
 function closed(run: string): StemmaError {

@@ -59,7 +59,7 @@ export interface KafkaIndex {
   close(): void;
 }
 
-/** An index of another log, or a damaged one, is removed and begun anew. */
+/** An index of another log or in an older format, or a damaged one, is removed and begun anew. */
 export function openKafkaIndex(file: string, source: IndexSource): KafkaIndex {
   try {
     mkdirSync(dirname(file), { recursive: true });
@@ -79,7 +79,9 @@ function openFor(file: string, source: IndexSource): Database.Database | null {
     db.pragma('synchronous = NORMAL');
     db.pragma(`cache_size = -${CACHE_KIB}`);
     const fits = db.transaction(() => {
-      if (checkFormat(db, file, false) === 'empty') create(db, file, source);
+      const format = checkFormat(db, file, false);
+      if (format === 'old') return false;
+      if (format === 'empty') create(db, file, source);
       const found = db.prepare<[], IndexSource>('SELECT topic, incarnation, partitions FROM source').get();
       return found?.topic === source.topic && found.incarnation === source.incarnation && found.partitions === source.partitions;
     }).exclusive();
@@ -113,13 +115,13 @@ function create(db: Database.Database, file: string, { topic, incarnation, parti
 
 function indexOf(db: Database.Database, file: string, { topic, partitions }: IndexSource): KafkaIndex {
   const reader = new FileReader(file, db);
-  const { insert, reset } = prepareInsert(db, file);
+  const { insert, save, reset, recheck } = prepareInsert(db, file);
   const advance = db.prepare('INSERT INTO offsets VALUES (?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)');
   const next = Array.from({ length: partitions }, () => 0);
   for (const row of db.prepare<[], { partition: number; next: number }>('SELECT partition, next FROM offsets').all()) next[row.partition] = row.next;
 
   const commit = db.transaction((fetched: ReadonlyMap<number, readonly InMessage[]>): Refusal[] => {
-    reset();
+    recheck();
     const refusals: Refusal[] = [];
     for (const [partition, messages] of fetched) {
       for (const { offset, value } of messages) {
@@ -133,6 +135,7 @@ function indexOf(db: Database.Database, file: string, { topic, partitions }: Ind
       }
       advance.run(partition, messages[messages.length - 1]!.offset + 1);
     }
+    save();
     return refusals;
   }).immediate;
 
@@ -144,6 +147,7 @@ function indexOf(db: Database.Database, file: string, { topic, partitions }: Ind
         for (const [partition, messages] of fetched) next[partition] = Math.max(next[partition]!, messages[messages.length - 1]!.offset + 1);
         return refusals;
       } catch (error) {
+        reset();
         throw logError(error, file);
       }
     },

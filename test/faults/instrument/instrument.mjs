@@ -28,9 +28,10 @@ export function createInstrument(settings) {
         digest: createHash('sha256').update(encode({ ...BARE, payload: event.payload }).finish()).digest('hex').slice(0, 32),
       }));
       for (const line of lines) say({ line: 'attempted', ...line });
-      await send(events);
+      const positions = await send(events);
       for (const { id, digest } of lines) say({ line: 'acknowledged', id, digest });
       await resend(events, send);
+      return positions;
     },
 
     sampled(input, turn) {

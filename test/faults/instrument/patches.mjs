@@ -6,13 +6,13 @@ const EMBEDDED = 'services/adapters/log/embedded-log.js';
 const KAFKA = 'services/adapters/log/kafka-log.js';
 const IMPORTS = `import { naturalKey as keyOf } from '../../../core/log/keys.js';
 import { Event as EventBytes } from '../../../proto/gen/stemma/v1/events.js';\n`;
-const observed = (send) => `await stemmaInstrument.append(events, { keyOf, encode: EventBytes.encode, send: (again) => ${send} });`;
+const observed = (send) => `return await stemmaInstrument.append(events, { keyOf, encode: EventBytes.encode, send: (again) => ${send} });`;
 
 export const PATCHES = {
   // ---------------------------------------------------------------- observing
   oracle: [
     { file: EMBEDDED, find: 'export class EmbeddedLog {', replace: `${IMPORTS}export class EmbeddedLog {` },
-    { file: EMBEDDED, find: 'await this.writer.append(events);', replace: observed('this.writer.append(again)') },
+    { file: EMBEDDED, find: 'return await this.writer.append(events);', replace: observed('this.writer.append(again)') },
     { file: KAFKA, find: 'export class KafkaLog {', replace: `${IMPORTS}export class KafkaLog {` },
     { file: KAFKA, find: 'async append(events) {', replace: `async append(events) { ${observed('this.appendToKafka(again)')} }\n    async appendToKafka(events) {` },
     {
