@@ -26,6 +26,7 @@ export class EmbeddedLog implements EventLog {
   }
 
   readStream(stream: string, fromPosition = 0): Promise<readonly StoredEvent[]> {
+    if (this.writer?.endOf(stream) === fromPosition) return Promise.resolve([]);
     return this.reader.readStream(stream, fromPosition);
   }
 

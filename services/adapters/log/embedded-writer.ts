@@ -10,6 +10,7 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { StemmaError } from '../../../core/errors.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
 import { packageRoot } from '../../runtime/package-root.js';
+import { KnownEnds } from './known-ends.js';
 import { fromWire, type CommitGroup, type Committed, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
 
 /** Bounds one commit's time and memory. */
@@ -31,6 +32,8 @@ interface Append {
 export interface LogWriter {
   /** Where each stands in its stream. */
   append(events: readonly Event[]): Promise<readonly number[]>;
+  /** undefined where it is not known without a read. */
+  endOf(stream: string): number | undefined;
   /** Commits what is queued, then lets go of the file and its lock. */
   close(): Promise<void>;
 }
@@ -72,6 +75,7 @@ class GroupCommit implements LogWriter {
   private queuedBytes = 0;
   /** Groups in the order in which they were sent, which is that of their answers. */
   private inFlight: (readonly Append[])[] = [];
+  private readonly ends = new KnownEnds();
   private failure: StemmaError | null = null;
   private closing: Promise<void> | null = null;
   private drained: () => void = () => undefined;
@@ -97,6 +101,11 @@ class GroupCommit implements LogWriter {
       this.queuedBytes += size;
       this.send();
     });
+  }
+
+  endOf(stream: string): number | undefined {
+    // With the thread its lock may have gone to another writer.
+    return this.failure ? undefined : this.ends.of(stream);
   }
 
   close(): Promise<void> {
@@ -149,7 +158,7 @@ class GroupCommit implements LogWriter {
       this.worker.unref();
       this.drained();
     }
-    settle(done, message);
+    settle(done, message, this.ends);
     this.onCommit();
   }
 
@@ -164,13 +173,18 @@ class GroupCommit implements LogWriter {
   }
 }
 
-function settle(appends: readonly Append[], { results, positions }: Committed): void {
+function settle(appends: readonly Append[], { results, positions }: Committed, ends: KnownEnds): void {
   let from = 0;
   appends.forEach(({ events, resolve, reject }, index) => {
     const error = results[index];
     const to = from + events.length;
-    if (error) reject(fromWire(error));
-    else resolve(Array.from(positions.subarray(from, to)));
+    if (error) {
+      reject(fromWire(error));
+    } else {
+      const own = Array.from(positions.subarray(from, to));
+      own.forEach((position, at) => ends.note(events[at]!.stream, position));
+      resolve(own);
+    }
     from = to;
   });
 }

@@ -36,6 +36,29 @@ describe('a claimed stream', () => {
     expect((await readFold(log, EPISODE, historyFold)).state).toEqual(['0:b']);
   });
 
+  it('told where its facts stand, reads back only what others wrote, and a newer claim among them', async () => {
+    const log = rawLog();
+    const from: number[] = [];
+    const telling: EventLog = {
+      ...log,
+      async append(events) {
+        return events.map((event) => { log.land(event); return log.streams.get(event.stream)!.length - 1; });
+      },
+      readStream(stream, position = 0) { from.push(position); return log.readStream(stream, position); },
+    };
+    const held = await claimStream(telling, SPEC, historyFold);
+    await held.record(turn(0), turn(1));
+    await held.assertHeld();
+    log.land(claimEvent(EPISODE, 'S', 'scorer'));
+    await held.record(turn(2));
+    await held.assertHeld();
+    await held.record(turn(3));
+    log.land(claimEvent(EPISODE, 'B'));
+    await held.record(turn(4));
+    await expect(held.assertHeld()).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+    expect(from).toEqual([0, 3, 3, 6]);
+  });
+
   it('is not fooled by a copy of its own claim delivered behind the newer one', async () => {
     const log = rawLog();
     const first = await claimStream(log, SPEC, historyFold);
