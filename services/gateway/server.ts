@@ -22,7 +22,8 @@ export function serveGateway(api: ControlApi, guard: Guard, listen: Omit<GrpcLis
     listRuns: unary('ListRuns', () => api.listRuns()),
     controlRun: unary('ControlRun', ({ request, metadata }) => api.controlRun(request, callerOf(metadata))),
     watchRun(call) {
-      watch(api, guard, call).catch((error: unknown) => call.destroy(Object.assign(new Error('watch'), toServiceError(error))));
+      // Not destroy: a destroyed stream sends no status, and the caller waits for ever.
+      watch(api, guard, call).catch((error: unknown) => call.emit('error', Object.assign(new Error('watch'), toServiceError(error))));
     },
   };
   const interceptors = [transportRefusals(guard), ...(listen.interceptors ?? []), guardInterceptor(guard)];

@@ -13,12 +13,14 @@ import { openDirectoryBlobs } from '../../../services/adapters/blob/directory.js
 import { openEmbeddedLogs } from '../../../services/adapters/log/embedded.js';
 import { bearer } from '../../../services/gateway/client.js';
 import { openGateway, type OpenGateway } from '../../../services/gateway/open-gateway.js';
+import { LIMITS } from '../../../services/gateway/limits.js';
 import { openKeyring } from '../../../services/runtime/access/keyring.js';
 import { addKey, keysFileOrNew, writeKeysFile } from '../../../services/runtime/access/keys-file.js';
 import type { Scope } from '../../../services/runtime/access/scopes.js';
 import { readConfig } from '../../../services/runtime/config.js';
 import { PLAIN_CHANNEL, callUnary } from '../../../services/runtime/grpc.js';
 import { framed, GrpcWire } from '../../fuzz/harness/grpc-call.js';
+import { EPISODE, turnEvent } from '../../support/log-events.js';
 
 const CALL = { boundary: 'gateway', timeoutMs: 20_000 } as const;
 const home = mkdtempSync(join(tmpdir(), 'stemma-gateway-'));
@@ -30,6 +32,7 @@ const logger = pino({ level: 'warn' }, { write: (line: string) => void said.push
 const taken: { readonly asked: unknown; readonly who: unknown }[] = [];
 
 let gateway: OpenGateway;
+let logs: Awaited<ReturnType<typeof openEmbeddedLogs>>;
 let client: ControlServiceClient;
 let close: () => Promise<void>;
 const tokens: Record<string, string> = {};
@@ -46,7 +49,7 @@ beforeAll(async () => {
   key('pilot', ['control', 'read']);
   key('chief', ['admin']);
   key('late', ['admin'], '2020-01-01T00:00:00Z');
-  const logs = await openEmbeddedLogs(config.home);
+  logs = await openEmbeddedLogs(config.home);
   const blobs = await openDirectoryBlobs(config.blobs);
   const take = (asked: unknown, who: unknown): void => void taken.push({ asked, who });
   gateway = await openGateway({ config, tls: null, logger, registry, logs, blobs, keyring: openKeyring(config.keysFile, logger) }, {
@@ -152,6 +155,25 @@ describe('over gRPC', () => {
     wire.close();
   }, 40_000);
 
+  it('more streams at once than a key may have are refused, counted and logged; one that ends makes room', async () => {
+    key('watcher', ['read']);
+    const log = await logs.open('watched', 'write');
+    await log.append([turnEvent(EPISODE, '', 1)]);
+    await log.close();
+    const watch = (run = 'watched') => client.watchRun({ run, cursor: '' }, bearer(tokens['watcher'] ?? ''));
+    const first = (stream: ReturnType<typeof watch>): Promise<string> => new Promise((resolve) => { stream.once('data', () => resolve('an event')).once('error', (error: ServiceError) => resolve(status[error.code])); });
+    expect(await first(watch('nothing'))).toBe('NOT_FOUND');
+    const streams = Array.from({ length: LIMITS.openStreams }, () => watch());
+    for (const stream of streams) stream.on('error', () => undefined);
+    expect(new Set(await Promise.all(streams.map(first)))).toEqual(new Set(['an event']));
+    expect(await first(watch())).toBe('RESOURCE_EXHAUSTED');
+    expect(await refusals('streams')).toBe(1);
+    expect(JSON.parse(said.join(''))).toMatchObject({ reason: 'streams', method: 'WatchRun', origin: '127.0.0.1' });
+    streams[0]?.cancel();
+    await expect.poll(async () => { const stream = watch().on('error', () => undefined); streams.push(stream); return first(stream); }).toBe('an event');
+    for (const stream of streams) stream.cancel();
+  });
+
   it('who asks too often is told when to ask again', async () => {
     key('busy', ['read']);
     const outcomes = await Promise.allSettled(Array.from({ length: 400 }, () => list(tokens['busy'] ?? '')));
@@ -166,7 +188,8 @@ describe('over gRPC', () => {
 
 describe('over HTTP', () => {
   it('the same methods, keys and answers', async () => {
-    expect(await post('ListRuns', '', as('reader'))).toEqual({ status: 200, body: {} });
+    const listed = await post('ListRuns', '', as('reader'));
+    expect({ status: listed.status, body: { progressJson: [], ...listed.body as object } }).toEqual({ status: 200, body: await list(tokens['reader'] ?? '') });
     expect(await post('ControlRun', JSON.stringify({ run: 'r', updateId: 'u', action: 'pause' }), as('pilot'))).toEqual({ status: 200, body: { effectiveStep: 3 } });
     expect(taken).toEqual([{ asked: { run: 'r', updateId: 'u', action: 'pause' }, who: { by: 'pilot', origin: '127.0.0.1' } }]);
     expect(await post('GetRun', '{"run":"nothing"}', as('reader'))).toMatchObject({ status: 404, body: { code: 'NOT_FOUND', remedy: expect.any(String) as string } });
