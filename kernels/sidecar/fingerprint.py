@@ -1,4 +1,5 @@
 """What may change the last bit of a result: runs with different fingerprints may differ."""
+import functools
 import json
 import platform
 import resource
@@ -7,6 +8,7 @@ import torch
 
 from .errors import SidecarError
 from .head_choice import head_rule, top_k_rule
+from .utilization import Utilization
 
 
 def choose_device(name: str) -> torch.device:
@@ -33,6 +35,15 @@ def fingerprint_json(device: torch.device, threads: int) -> str:
 def device_memory(device: torch.device) -> tuple[int, int] | None:
     """Free and total bytes of the GPU, as its driver counts them; None on a CPU."""
     return torch.cuda.mem_get_info(device) if device.type == "cuda" else None
+
+
+@functools.cache
+def _utilization_of(device: torch.device) -> Utilization:
+    return Utilization(str(torch.cuda.get_device_properties(device).uuid))
+
+
+def device_utilization(device: torch.device) -> float | None:
+    return _utilization_of(device).ratio() if device.type == "cuda" else None
 
 
 def peak_memory_bytes() -> int:

@@ -8,7 +8,7 @@ from .blobs import BlobStore, Ref
 from .compute_thread import ComputeThread
 from .errors import SidecarError
 from .export import export, export_directory
-from .fingerprint import device_memory, peak_memory_bytes
+from .fingerprint import device_memory, device_utilization, peak_memory_bytes
 from .head_choice import HeadSelector, TopKSelector
 from .logs import log
 from .models import ModelCache
@@ -112,6 +112,7 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
             waiting_jobs=self._compute.waiting_jobs,
             heads=_uses(self._trainer.heads), scorer_heads=_uses(self._scorer_heads),
             device_memory=_memory(device_memory(self._trainer.device)),
+            device_utilization=device_utilization(self._trainer.device),
         )
 
 

@@ -22,6 +22,7 @@ interface Instruments {
   readonly device: Gauge<'device' | 'torch'>;
   readonly deviceFree: Gauge<'device'>;
   readonly deviceSize: Gauge<'device'>;
+  readonly deviceUtilization: Gauge<'device'>;
 }
 
 export interface SidecarWatch {
@@ -61,6 +62,7 @@ export function registerSidecarMetrics(registry: Registry, address: string, { cr
     // Labelled, so that a CPU has no series instead of a zero.
     deviceFree: gauge(registry, { name: 'stemma_sidecar_device_memory_free_bytes', help: 'Free memory of the GPU, as its driver counts it over all processes; none on a CPU.', labels: ['device'] }),
     deviceSize: gauge(registry, { name: 'stemma_sidecar_device_memory_size_bytes', help: 'Memory of the GPU; none on a CPU.', labels: ['device'] }),
+    deviceUtilization: gauge(registry, { name: 'stemma_sidecar_device_utilization_ratio', help: 'Share of the last second or less in which the GPU computed, as NVML says of all processes; none on a CPU or without NVML.', labels: ['device'] }),
   };
   return { answers: ask, close: () => client.close() };
 }
@@ -82,6 +84,7 @@ function show(to: Instruments, answer: GetStatusResponse | undefined): void {
     to.deviceFree.set({ device }, Number(answer.deviceMemory.freeBytes));
     to.deviceSize.set({ device }, Number(answer.deviceMemory.totalBytes));
   }
+  if (answer.deviceUtilization !== undefined) to.deviceUtilization.set({ device }, answer.deviceUtilization);
   for (const [counted, shapes] of [[to.heads, answer.heads], [to.scorerHeads, answer.scorerHeads]] as const) {
     for (const { implementation, vocabulary, topK, uses } of shapes) counted.inc({ implementation, vocabulary: String(vocabulary), top_k: String(topK) }, Number(uses));
   }

@@ -16,7 +16,7 @@ const RUN = 'micro-s9-1';
 /** Or, weight changes inside a turn, in a mode that this run does not use; or on a GPU. */
 const ONLY_IN_TROUBLE = [
   'stemma_blob_errors_total', 'stemma_log_errors_total', 'stemma_log_ignored_events_total', 'stemma_rollout_aborted_attempts_total',
-  'stemma_rollout_weight_changes_total', 'stemma_run_failed', 'stemma_sidecar_device_memory_free_bytes', 'stemma_sidecar_device_memory_size_bytes', 'stemma_tls_certificate_not_after_timestamp_seconds', 'stemma_tls_certificate_not_before_timestamp_seconds',
+  'stemma_rollout_weight_changes_total', 'stemma_run_failed', 'stemma_sidecar_device_memory_free_bytes', 'stemma_sidecar_device_memory_size_bytes', 'stemma_sidecar_device_utilization_ratio', 'stemma_tls_certificate_not_after_timestamp_seconds', 'stemma_tls_certificate_not_before_timestamp_seconds',
   'stemma_tls_refused_files_total', 'stemma_tls_refused_peers_total', 'stemma_training_replayed_steps_total',
 ];
 /** A queue may be empty at each look, and the last stage over before the next one. */

@@ -26,6 +26,7 @@ const NOTHING_WRONG: { readonly [panel: string]: string } = {
   'Control plane · Failed Temporal requests': 'none failed, or a long poll ended with the server',
   'Control plane · Refused requests': 'everybody had a key',
   'Machines · GPU memory': 'computed on a CPU',
+  'Machines · GPU utilisation': 'computed on a CPU',
   'Rollouts · Weights changed inside a turn': 'every stage is synchronous',
   'Control plane · Workflows failed': 'no workflow failed',
   'Control plane · Failed attempts in Temporal\'s eyes': 'no activity threw',
