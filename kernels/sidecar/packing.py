@@ -146,14 +146,15 @@ class _Reader:
         at = np.searchsorted(scored, positions)
         if len(scored) == 0 or (scored[np.minimum(at, len(scored) - 1)] != positions).any():
             raise SidecarError("INVALID", f"member {member}: a weighted position has no teacher scores")
-        ids = unpack_u32(row.ids, f"member {member} ids").reshape(-1, k)[at].astype(np.int64)
+        every_ids, values = unpack_u32(row.ids, f"member {member} ids"), unpack_f32(row.values, f"member {member} values")
+        mass = unpack_f32(row.mass, f"member {member} mass")
+        found = len(every_ids), len(values), len(mass)
+        if found != (len(scored) * k, len(scored) * k, len(scored)):
+            raise SidecarError("INVALID", f"member {member}: {found} ids, values and masses do not fit {len(scored)} positions of {k}")
+        ids = every_ids.reshape(-1, k)[at].astype(np.int64)
         if int(ids.max()) >= self._vocabulary:
             raise SidecarError("INVALID", f"member {member}: a teacher id is outside the vocabulary")
-        return {
-            "ids": ids, "values": unpack_f32(row.values, f"member {member} values").reshape(-1, k)[at],
-            "mass": unpack_f32(row.mass, f"member {member} mass")[at],
-            "temperature": np.full(len(positions), term.temperature, np.float32),
-        }
+        return {"ids": ids, "values": values.reshape(-1, k)[at], "mass": mass[at], "temperature": np.full(len(positions), term.temperature, np.float32)}
 
 
 def length_class(length: int) -> int:

@@ -225,13 +225,18 @@ def test_scores_of_other_tokens_or_missing_ones_are_refused(blobs):
     refused(set_field("temperature", 0.0), "INVALID")
     refused(set_field("score_blob_sha256", "0" * 64), "NOT_FOUND")
 
-    def name_ids_outside(term, _batch):
-        table = data_pb2.ScoreTable.FromString(blobs.get(Ref(term.score_blob_sha256, 0)))
-        row = table.rows[term.score_row]
-        row.ids = u32([SMALLEST.vocab_size] * (len(row.ids) // 4))
-        term.score_blob_sha256 = blobs.put(table.SerializeToString()).sha256
+    def alter_row(name, alter):
+        def change(term, _batch):
+            table = data_pb2.ScoreTable.FromString(blobs.get(Ref(term.score_blob_sha256, 0)))
+            row = table.rows[term.score_row]
+            setattr(row, name, alter(getattr(row, name)))
+            term.score_blob_sha256 = blobs.put(table.SerializeToString()).sha256
+        return change
 
-    refused(name_ids_outside, "INVALID")
+    refused(alter_row("ids", lambda ids: u32([SMALLEST.vocab_size] * (len(ids) // 4))), "INVALID")
+    for name in ("ids", "values", "mass"):
+        refused(alter_row(name, lambda _: b""), "INVALID")
+        refused(alter_row(name, lambda packed: packed[:-4]), "INVALID")
 
     def weigh_everything(_term, batch):
         length = len(batch.samples[1].tokens) // 4
