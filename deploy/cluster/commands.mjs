@@ -28,11 +28,12 @@ export async function bringUp({ bare }) {
   const { kube = '', cluster: node = '' } = toolchain;
   const startedAt = performance.now();
   const found = clusterPid() !== null;
+  const sinceMs = found ? 0 : Date.now();
   if (!found) await startCluster({ kube, node, cni: cniFolder() ?? '' });
-  await whenReady(kube);
+  await whenReady(kube, sinceMs);
   say(found ? `The cluster runs already (${SERVER}).` : `The cluster is up after ${seconds(startedAt)} (${SERVER}).`);
   loadImages([{ archive: join(node, PAUSE_ARCHIVE), name: 'docker.io/local/pause' }], say);
-  if (!bare) installPlatform(kube, say);
+  if (!bare) await installPlatform(kube, say);
   say(`
   export KUBECONFIG=${short(KUBECONFIG)} PATH=$PATH:${short(kube)}
   kubectl get nodes

@@ -1,9 +1,9 @@
 // Takes the cluster away: ends its process 1, and with it all that lived in its namespaces; then removes what is outside of them, and looks whether anything is left.
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cgroups, removeCgroups } from './cgroups.mjs';
 import { clusterPid, interfaces } from './host.mjs';
-import { CGROUP, STATE, VOLUMES, WIRE } from './layout.mjs';
+import { STATE, VOLUMES, WIRE } from './layout.mjs';
 
 const GONE_WITHIN_MS = 30_000;
 
@@ -48,29 +48,4 @@ function namespaceOf(pid) {
 /** @param {string | null} namespace @returns {string[]} */
 function processesIn(namespace) {
   return namespace === null ? [] : readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && namespaceOf(entry) === namespace);
-}
-
-/** Without a process in them, deepest first; one hierarchy (version 2) or one a controller (version 1). Those with one are another cluster's. @returns {string[]} */
-function cgroups() {
-  const tops = [`/sys/fs/cgroup${CGROUP}`, ...readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name, CGROUP))].filter((path) => existsSync(path));
-  return tops.flatMap((top) => emptyBelow(top).directories);
-}
-
-/** @param {string} directory @returns {{ directories: string[], whole: boolean }} */
-function emptyBelow(directory) {
-  try {
-    const inner = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => emptyBelow(join(directory, entry.name)));
-    const whole = inner.every((each) => each.whole) && readFileSync(join(directory, 'cgroup.procs'), 'utf8') === '';
-    return { directories: [...inner.flatMap((each) => each.directories), ...(whole ? [directory] : [])], whole };
-  } catch {
-    return { directories: [], whole: true };
-  }
-}
-
-function removeCgroups() {
-  for (const directory of cgroups()) {
-    try {
-      rmdirSync(directory);
-    } catch { /* Not yet; asked again. */ }
-  }
 }

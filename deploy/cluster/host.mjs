@@ -4,6 +4,7 @@ import { chownSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetupFailure } from '../setup/failure.mjs';
+import { removeCgroups } from './cgroups.mjs';
 import { configurationFiles } from './configuration.mjs';
 import { writeCredentials } from './credentials.mjs';
 import { ADDRESSES, IMAGE_USER, INSIDE, LOGS, STATE, SUPERVISOR, WIRE } from './layout.mjs';
@@ -31,6 +32,7 @@ export async function startCluster({ kube, node, cni }) {
   for (const folder of [LOGS, join(STATE, 'volumes')]) mkdirSync(folder, { recursive: true });
   chownSync(join(STATE, 'volumes'), IMAGE_USER, IMAGE_USER);
   writeCredentials();
+  await forgetCrashed();
   for (const [name, text] of Object.entries(configurationFiles())) {
     mkdirSync(dirname(join(STATE, name)), { recursive: true });
     writeFileSync(join(STATE, name), text);
@@ -48,6 +50,13 @@ export async function startCluster({ kube, node, cni }) {
   for (const network of [ADDRESSES.pods, ADDRESSES.services]) ip('route', 'add', network, 'via', ADDRESSES.node, 'dev', WIRE);
   child.stdin?.end('go\n');
   child.unref();
+}
+
+/** What a cluster whose process 1 was killed leaves outside of its namespaces: for moments its wire, and the cgroups of its pods. */
+async function forgetCrashed() {
+  const until = performance.now() + STARTS_WITHIN_MS;
+  while (interfaces().includes(WIRE) && performance.now() < until) await delay(50);
+  removeCgroups();
 }
 
 /** @param {import('node:child_process').ChildProcess} child @returns {Promise<number>} */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SetupFailure } from '../setup/failure.mjs';
 import { CACHE, ROOT } from '../setup/layout.mjs';
 import { loadImages } from './images.mjs';
-import { kubectlOk } from './ready.mjs';
+import { kubectlOk, whenAnswers } from './ready.mjs';
 
 const IMAGES = join(CACHE, 'images', 'images.json');
 const KINDS = join(ROOT, 'k8s', 'crds');
@@ -12,7 +12,7 @@ const OVERLAY = join(ROOT, 'k8s', 'overlays', 'dev');
 const OPERATOR = ['deployment/stemma-operator', '--namespace', 'stemma-system'];
 
 /** @param {string} kube folder of kubectl @param {(line: string) => void} say */
-export function installPlatform(kube, say) {
+export async function installPlatform(kube, say) {
   if (!existsSync(IMAGES)) throw new SetupFailure(`There are no images to load (${IMAGES}).`, 'Build them with `npm run images`, then run the same command again; `npm run cluster -- --bare` does without.');
   /** @type {Record<string, { archive: string }>} */
   const images = JSON.parse(readFileSync(IMAGES, 'utf8'));
@@ -28,5 +28,6 @@ export function installPlatform(kube, say) {
   const startedAt = performance.now();
   kubectlOk(kube, ['rollout', 'status', ...OPERATOR, '--timeout=300s'],
     'kubectl describe pods --namespace stemma-system and kubectl logs deployment/stemma-operator --namespace stemma-system say why it does not start.');
+  await whenAnswers(kube, { namespace: 'stemma-system', selector: 'app.kubernetes.io/name=stemma-operator', port: 9464 });
   say(`operator: ready after ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
 }

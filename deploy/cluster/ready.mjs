@@ -25,14 +25,32 @@ export function kubectlOk(kube, args, remedy) {
   return stdout;
 }
 
-/** Until the API server answers and the node is ready for pods. @param {string} kube */
-export async function whenReady(kube) {
+/**
+ * Until the API server answers and the node is ready for pods, and has said so since then: after a crash the API server remembers what was.
+ * @param {string} kube @param {number} sinceMs of the epoch
+ */
+export async function whenReady(kube, sinceMs) {
   const until = performance.now() + READY_WITHIN_MS;
   await holds(until, 'kube-apiserver', () => kubectl(kube, ['get', '--raw', '/readyz']).stdout === 'ok');
   kubectlOk(kube, ['apply', '--server-side', '--force-conflicts', '-f', OBJECTS], `Look at ${LOGS}.`);
-  await holds(until, 'kubelet', () => kubectl(kube, ['get', 'node', NODE, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']).stdout === 'True');
+  await holds(until, 'kubelet', () => {
+    const [status, at = ''] = kubectl(kube, ['get', 'node', NODE, '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].lastHeartbeatTime}']).stdout.split(' ');
+    // To the second, as Kubernetes writes times.
+    return status === 'True' && Date.parse(at) + 999 >= sinceMs;
+  });
   // A pod can be made only once its namespace has this.
   await holds(until, 'kube-controller-manager', () => kubectl(kube, ['get', 'serviceaccount', 'default', '--namespace', 'default', '-o', 'name']).status === 0);
+}
+
+/**
+ * Until a pod of these answers that it is ready. What the API server holds of a pod may be from before a crash.
+ * @param {string} kube @param {{ namespace: string, selector: string, port: number }} pods
+ */
+export async function whenAnswers(kube, { namespace, selector, port }) {
+  await holds(performance.now() + READY_WITHIN_MS, 'kubelet', () => {
+    const names = kubectl(kube, ['get', 'pods', '--namespace', namespace, '--selector', selector, '-o', 'name']).stdout.trim().split('\n');
+    return names.some((name) => kubectl(kube, ['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name.replace(/^pod\//, '')}:${port}/proxy/readyz`]).stdout === 'ok\n');
+  });
 }
 
 /** @param {number} until @param {string} culprit whose log to show @param {() => boolean} condition */

@@ -1,8 +1,11 @@
 /** One run in one pod, and everything around it disturbed in mid-run: it ends in the weights of the same recipe left alone. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inside } from '../../deploy/cluster/host.mjs';
+import { clusterPid, inside } from '../../deploy/cluster/host.mjs';
 import { NODE } from '../../deploy/cluster/layout.mjs';
+import { ROOT } from '../../deploy/setup/layout.mjs';
 import { conditionOf, runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
 import { writeEnduringRecipe } from '../faults/harness/recipes.js';
 import { newHome } from '../support/homes.js';
@@ -76,6 +79,13 @@ test('a field that somebody else takes is reported and left to them', async () =
   expect(seconds).toBe('90');
   await theirs({ minReadySeconds: 1 });
   await whenRun(at, (run) => reason(run, 'Applied') === 'AsWanted');
+});
+
+test('all of the cluster is killed at once, and brought up again', async () => {
+  process.kill(clusterPid() ?? expect.fail('no cluster runs'), 'SIGKILL');
+  const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'deploy', 'cluster.mjs')], { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  await goesOn();
 });
 
 test('the node is drained and comes back', async () => {
