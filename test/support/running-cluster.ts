@@ -1,7 +1,6 @@
 /** The cluster that `npm run cluster` keeps on this machine, as a test sees it: through kubectl, as its users do. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KUBECONFIG, STATE } from '../../deploy/cluster/layout.mjs';
 import { TOOLCHAIN } from '../../deploy/setup/layout.mjs';
@@ -93,8 +92,9 @@ export async function objectsIn(namespace: string): Promise<readonly string[]> {
   return names.split('\n').filter((name) => name !== '' && name !== 'configmap/kube-root-ca.crt');
 }
 
-/** Folders of volumes on this machine. */
-export function volumeFolders(): readonly string[] {
-  const folder = join(STATE, 'volumes');
-  return existsSync(folder) ? readdirSync(folder) : [];
+/** Folders on this machine that claims of the namespace are bound to. */
+export async function volumesOf(namespace: string): Promise<readonly string[]> {
+  interface Volume { readonly spec: { readonly claimRef?: { readonly namespace: string }; readonly hostPath?: { readonly path: string } } }
+  const { items } = JSON.parse(await kubectlOk(['get', 'persistentvolumes', '-o', 'json'])) as { items: Volume[] };
+  return items.filter(({ spec }) => spec.claimRef?.namespace === namespace).map(({ spec }) => join(STATE, 'volumes', basename(spec.hostPath?.path ?? '')));
 }
