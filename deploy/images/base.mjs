@@ -15,6 +15,7 @@ export const NODE = '24.22.3';
 const SUITE = 'bookworm';
 /** What the sidecar and the sandbox of tools need is in the one base: vfs copies a whole image for each layer. */
 export const NODE_PACKAGES = ['ca-certificates', 'python3', 'libstdc++6', 'bubblewrap'];
+const ADDON = join('build', 'Release', 'better_sqlite3.node');
 export const JAVA_PACKAGES = ['ca-certificates', 'openjdk-17-jre-headless'];
 
 /** Made once, whole or not at all. @param {string} path @param {(partial: string) => Promise<void>} make */
@@ -65,10 +66,15 @@ export async function sqliteAddon({ progress, cache }) {
   const directory = await once(join(cache, `better-sqlite3-${version}-node-${NODE}`), (partial) => progress.step(`better-sqlite3 ${version} for Node ${NODE} (about 2 minutes, once)`, async () => {
     cpSync(source, partial, { recursive: true, filter: (path) => !path.startsWith(join(source, 'build')) });
     await runCommand(process.execPath, [nodeGyp(), 'rebuild', '--release', `--nodedir=${node}`, `--target=${NODE}`], {
-      cwd: partial, log: logFile('images-node-gyp'), remedy: 'Install python3, make and a C++ compiler (Debian: apt-get install python3 make g++).',
+      // To node-gyp npm's configuration, which may name the headers of this machine's Node, goes before its own options.
+      cwd: partial, env: { npm_config_nodedir: node, npm_config_target: NODE }, log: logFile('images-node-gyp'),
+      remedy: 'Install python3, make and a C++ compiler (Debian: apt-get install python3 make g++).',
+    });
+    await runCommand(join(node, 'bin', 'node'), ['-e', 'process.dlopen({ exports: {} }, process.argv[1])', join(partial, ADDON)], {
+      log: logFile('images-addon'), remedy: `The addon is not one for Node ${NODE}: ${logFile('images-node-gyp')} says with which headers it was compiled.`,
     });
   }));
-  return join(directory, 'build', 'Release', 'better_sqlite3.node');
+  return join(directory, ADDON);
 }
 
 /** The one inside npm. @returns {string} */
