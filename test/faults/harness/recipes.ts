@@ -7,7 +7,7 @@ const MICRO = resolve(import.meta.dirname, '../../../recipes/micro.yaml');
 const SHORT_STAGES = ['sft', 'search-rl', 'distill'];
 const LONG_STEPS: { readonly [kind: string]: number } = { rl: 12, distill: 60 };
 /** Of a run in a cluster, where one disturbance takes half a minute: a pod that is started again, an operator that waits for a Lease, a node that is drained. */
-const ENDURING_STEPS: { readonly [kind: string]: number } = { rl: 12, distill: 400 };
+const ENDURING_STEPS: { readonly [kind: string]: number } = { rl: 12, distill: 600 };
 const SHORT_STEPS: { readonly [kind: string]: number } = { rl: 6 };
 
 /** What happens to samples when weights change; docs/decisions/asynchronous.md. Of a synchronous run the final weights are a function of recipe and seed. */
@@ -58,7 +58,7 @@ export function writeLongRecipe(folder: string, mode: Mode = 'synchronous'): Tri
 
 /** Long enough for a cluster to be disturbed in every way, one after the other: minutes of steps after those of `writeLongRecipe`. */
 export function writeEnduringRecipe(folder: string): TrialRecipe {
-  return write(folder, { name: 'enduring', lastStruckStep: 350 }, (recipe) => ({
+  return write(folder, { name: 'enduring', lastStruckStep: 550 }, (recipe) => ({
     ...recipe, stages: recipe.stages.map((stage) => ({ ...stage, steps: ENDURING_STEPS[stage.kind] ?? stage.steps })),
   }));
 }
