@@ -1,5 +1,5 @@
 // `npm run test:cluster`: brings the cluster of `npm run cluster` up or up to date, runs test/cluster against it, and leaves it running.
-//   npm run test:cluster                     everything (most of an hour on two cores)
+//   npm run test:cluster                     everything (25 minutes on two cores)
 //   npm run test:cluster -- embedded         only files whose path contains that
 //   npm run test:cluster -- -t 'node drain'  only tests of that name
 import { spawnSync } from 'node:child_process';
