@@ -51,12 +51,18 @@ def build(kind: str, compiler: str | None = None) -> Path:
     _BUILT.mkdir(exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     sources = [str(_HERE / name) for name in (CPU_SOURCES if kind == "cpu" else CUDA_SOURCES)]
-    ran = subprocess.run([found, *_options(kind), *sources, "-o", str(partial)], capture_output=True, text=True, check=False)
+    ran = subprocess.run([found, *_options(kind), *_libraries_beside(found, kind), *sources, "-o", str(partial)], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         partial.unlink(missing_ok=True)
         raise NotBuilt(f"{found} could not build the {kind} kernels:\n{ran.stderr[-4000:]}")
     partial.rename(path)  # whole or not at all
     return path
+
+
+def _libraries_beside(compiler: str, kind: str) -> list[str]:
+    """nvcc as a package of pip's looks for its static libraries in lib64, and they are in lib."""
+    lib = Path(compiler).resolve().parent.parent / "lib"
+    return [f"-L{lib}"] if kind == "cuda" and (lib / "libcudart_static.a").exists() else []
 
 
 def _options(kind: str) -> list[str]:
