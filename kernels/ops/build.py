@@ -20,7 +20,7 @@ _HERE = Path(__file__).parent
 _BUILT = _HERE / "built"
 # One instruction set for all machines of a kind: the same bits on each.
 _CPU_OPTIONS = ["-std=c++17", "-O3", "-shared", "-fPIC", "-pthread", *(["-march=x86-64-v3"] if platform.machine() == "x86_64" else [])]
-_CUDA_OPTIONS = ["-std=c++17", "-O3", "-shared", "-Xcompiler", "-fPIC", "-arch=sm_90a", "--cudart=static"]
+CUDA_OPTIONS = ["-std=c++17", "-O3", "-shared", "-Xcompiler", "-fPIC", "-arch=sm_90a", "--cudart=static"]
 _EMULATION_OPTIONS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-x", "c++", "-include", str(_HERE / "emulate" / "cuda_on_host.h")]
 CPU_SOURCES = ("sva_head/cpu.cpp",)
 CUDA_SOURCES = ("sva_head/kernel.cu", "topk_head/kernel.cu")
@@ -51,7 +51,7 @@ def build(kind: str, compiler: str | None = None) -> Path:
     _BUILT.mkdir(exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     sources = [str(_HERE / name) for name in (CPU_SOURCES if kind == "cpu" else CUDA_SOURCES)]
-    ran = subprocess.run([found, *_options(kind), *_libraries_beside(found, kind), *sources, "-o", str(partial)], capture_output=True, text=True, check=False)
+    ran = subprocess.run([found, *_options(kind), *libraries_beside(found, kind), *sources, "-o", str(partial)], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         partial.unlink(missing_ok=True)
         raise NotBuilt(f"{found} could not build the {kind} kernels:\n{ran.stderr[-4000:]}")
@@ -59,14 +59,14 @@ def build(kind: str, compiler: str | None = None) -> Path:
     return path
 
 
-def _libraries_beside(compiler: str, kind: str) -> list[str]:
+def libraries_beside(compiler: str, kind: str) -> list[str]:
     """nvcc as a package of pip's looks for its static libraries in lib64, and they are in lib."""
     lib = Path(compiler).resolve().parent.parent / "lib"
     return [f"-L{lib}"] if kind == "cuda" and (lib / "libcudart_static.a").exists() else []
 
 
 def _options(kind: str) -> list[str]:
-    return {"cpu": _CPU_OPTIONS, "cuda": _CUDA_OPTIONS, "emulated": _EMULATION_OPTIONS}[kind]
+    return {"cpu": _CPU_OPTIONS, "cuda": CUDA_OPTIONS, "emulated": _EMULATION_OPTIONS}[kind]
 
 
 def is_built(kind: str) -> bool:

@@ -1,10 +1,11 @@
-"""`npm run check:kernels`: compiles every CUDA source of this folder for sm_90a, all template instances, without a GPU.
+"""`npm run check:kernels`: compiles every CUDA source of this folder for sm_90a, all template instances, and links them, without a GPU.
 
     python -m ops.check --nvcc PATH      from kernels/; one JSON line a kernel: registers, spilled bytes, shared memory
 
 A spill, or a kernel that needs more registers than a block of its size has, is a failure: both would be silent losses of speed or a refused launch.
 """
 import argparse
+import ctypes
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .build import CUDA_SOURCES
+from .build import CUDA_OPTIONS, CUDA_SOURCES, libraries_beside
 
 _HERE = Path(__file__).parent
 _REGISTERS_OF_A_BLOCK = 65_536
@@ -50,6 +51,19 @@ def problem_of(kernel: dict) -> str | None:
     return None
 
 
+def link_problems(nvcc: str, folder: str) -> list[str]:
+    """As images link them ahead of time: one library, which a machine without a GPU loads too."""
+    library, objects = f"{folder}/cuda.so", [f"{folder}/{i}.o" for i in range(len(CUDA_SOURCES))]
+    linked = subprocess.run([nvcc, *CUDA_OPTIONS, *libraries_beside(nvcc, "cuda"), *objects, "-o", library], capture_output=True, text=True, check=False)
+    if linked.returncode != 0:
+        return [f"the kernels do not link:\n{linked.stderr}"]
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        return [f"the linked kernels do not load: {error}"]
+    return []
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nvcc", required=True)
@@ -58,7 +72,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         running = [
             (source, subprocess.Popen(
-                [nvcc, "-std=c++17", "-O3", "-arch=sm_90a", "-Xptxas", "-v", "-Werror", "all-warnings", "-c", str(_HERE / source), "-o", f"{scratch}/{i}.o"],
+                [nvcc, "-std=c++17", "-O3", "-arch=sm_90a", "-Xcompiler", "-fPIC", "-Xptxas", "-v", "-Werror", "all-warnings", "-c", str(_HERE / source), "-o", f"{scratch}/{i}.o"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
             for i, source in enumerate(CUDA_SOURCES)
         ]
@@ -70,6 +84,7 @@ def main() -> int:
             problems += [problem for problem in map(problem_of, kernels) if problem]
             if process.returncode != 0 or not kernels:
                 problems.append(f"{source} does not compile for sm_90a:\n{report}")
+        problems += [] if problems else link_problems(nvcc, scratch)
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{'FAILED' if problems else 'ok'}: {len(CUDA_SOURCES)} CUDA sources for sm_90a, {len(problems)} problems", file=sys.stderr)
