@@ -18,7 +18,7 @@ import { compilePython, install } from './python.mjs';
 export async function assembleKernels(out, { cuda }) {
   const kernels = join(out, 'opt', 'stemma', 'kernels');
   mkdirSync(kernels, { recursive: true });
-  const leave = /\/(__pycache__|emulate)$|\/README\.md$/;
+  const leave = /\/(__pycache__|emulate|built)$|\/README\.md$/;
   for (const name of ['sidecar', 'ops']) cpSync(join(ROOT, 'kernels', name), join(kernels, name), { recursive: true, filter: (path) => !leave.test(path) });
   if (!existsSync(join(kernels, 'sidecar', 'gen'))) await generate(out);
   const nvcc = cuda ? ['--cuda', '--nvcc', nvccOf((await preparePython(createProgress(), 'requirements-nvcc')).executable)] : [];
