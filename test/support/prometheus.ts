@@ -2,29 +2,18 @@
  * A real Prometheus for tests, the one that set-up found or built; without it such tests are skipped by name, and fail under CI=true.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
 import { freePorts } from '../../services/runtime/free-port.js';
+import { describeUnlessLacking, setUpPart } from './set-up-part.js';
 
-const TOOLCHAIN = resolve(import.meta.dirname, '../../.stemma/toolchain.json');
 const READY_WITHIN_MS = 30_000;
 
-function executable(): string {
-  try {
-    return (JSON.parse(readFileSync(TOOLCHAIN, 'utf8')) as { prometheus?: string }).prometheus ?? '';
-  } catch {
-    return '';
-  }
-}
+const executable = (): string => setUpPart('prometheus');
 
 /** A suite that needs Prometheus or promtool. */
 export function describeWithPrometheus(name: string, suite: () => void): void {
-  if (executable() !== '') return void describe(name, suite);
-  const reason = 'no Prometheus: run `npm run setup -- --only=prometheus`';
-  if (process.env['CI'] === 'true') return void test(name, () => expect.fail(reason));
-  describe.skip(`${name} (${reason})`, suite);
+  describeUnlessLacking(executable() === '' ? 'no Prometheus: run `npm run setup -- --only=prometheus`' : '', name, suite);
 }
 
 export function promtool(args: readonly string[], input = ''): { readonly code: number | null; readonly output: string } {

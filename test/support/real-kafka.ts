@@ -5,9 +5,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../services/runtime/config.js';
 import { startKafka, type KafkaProcess, type KafkaSpec } from '../../services/runtime/kafka-process.js';
+import { describeUnlessLacking } from './set-up-part.js';
 
 function tools(): { java: string; kafka: string } | null {
   const { java, kafka } = readConfig().tools;
@@ -21,10 +21,7 @@ export function hasKafka(): boolean {
 
 /** A suite that needs brokers. */
 export function describeWithKafka(name: string, suite: () => void): void {
-  if (tools() !== null) return void describe(name, suite);
-  const reason = 'no Kafka: run `npm run setup -- --only=kafka`, or set STEMMA_JAVA and STEMMA_KAFKA';
-  if (process.env['CI'] === 'true') return void test(name, () => expect.fail(reason));
-  describe.skip(`${name} (${reason})`, suite);
+  describeUnlessLacking(tools() === null ? 'no Kafka: run `npm run setup -- --only=kafka`, or set STEMMA_JAVA and STEMMA_KAFKA' : '', name, suite);
 }
 
 export interface RealKafka extends KafkaProcess {

@@ -2,51 +2,36 @@
  * A real etcd and kube-apiserver for tests, with a controller manager where asked for; no nodes. STEMMA_TEST_KUBE, else what set-up
  * built; without them such tests are skipped by name, and fail under CI=true.
  */
-import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { describe, expect, test } from 'vitest';
 import { kubeApi, type KubeApi } from '../../k8s/operator/api.js';
 import { superviseChild, type SupervisedChild } from '../../services/runtime/child-process.js';
 import { freePorts } from '../../services/runtime/free-port.js';
 import { packageRoot } from '../../services/runtime/package-root.js';
+import { kubectlOf, type Kubectl } from './kubectl.js';
+import { describeUnlessLacking, setUpPart } from './set-up-part.js';
 
 function programs(): string {
-  const toolchain = join(packageRoot(), '.stemma', 'toolchain.json');
-  const built = existsSync(toolchain) ? (JSON.parse(readFileSync(toolchain, 'utf8')) as { kube?: string }).kube : undefined;
-  const found = process.env['STEMMA_TEST_KUBE'] ?? built ?? '';
+  const found = process.env['STEMMA_TEST_KUBE'] ?? setUpPart('kube');
   return existsSync(join(found, 'kube-apiserver')) ? found : '';
 }
 
 /** A suite that needs an API server. */
 export function describeWithKube(name: string, suite: () => void): void {
-  if (programs() !== '') return void describe(name, suite);
-  const reason = 'no Kubernetes: run `npm run setup -- --only=kube`, or set STEMMA_TEST_KUBE';
-  if (process.env['CI'] === 'true') return void test(name, () => expect.fail(reason));
-  describe.skip(`${name} (${reason})`, suite);
+  describeUnlessLacking(programs() === '' ? 'no Kubernetes: run `npm run setup -- --only=kube`, or set STEMMA_TEST_KUBE' : '', name, suite);
 }
 
-export interface Spoken {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface RealKube {
+export interface RealKube extends Kubectl {
   readonly config: KubeConfig;
   /** A file for KUBECONFIG. */
   readonly kubeconfig: string;
   readonly api: KubeApi;
-  /** With `input` on its standard input. */
-  kubectl(args: readonly string[], input?: string): Promise<Spoken>;
-  /** As `kubectl`; throws what it said if it fails. */
-  kubectlOk(args: readonly string[], input?: string): Promise<string>;
   /** k8s/crds, until the server serves them. */
   installKinds(): Promise<void>;
   /** The API server is stopped as by a debugger: it takes connections and answers nobody. */
@@ -89,12 +74,7 @@ export async function openRealKube({ controllers = [] as readonly string[], admi
   const config = new KubeConfig();
   config.loadFromFile(kubeconfig);
   const api = kubeApi(config, { timeoutMs: 20_000 });
-  const kubectl = (args: readonly string[], input?: string): Promise<Spoken> => speak(join(programs(), 'kubectl'), ['--kubeconfig', kubeconfig, ...args], input);
-  const kubectlOk = async (args: readonly string[], input?: string): Promise<string> => {
-    const { code, stdout, stderr } = await kubectl(args, input);
-    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  };
+  const { kubectl, kubectlOk } = kubectlOf(() => join(programs(), 'kubectl'), kubeconfig);
   return {
     config, kubeconfig, api, kubectl, kubectlOk,
     async installKinds() {
@@ -140,19 +120,5 @@ export function answers(url: string): Promise<boolean> {
     };
     const asked = url.startsWith('https') ? httpsGet(url, { rejectUnauthorized: false }, done) : httpGet(url, done);
     asked.on('error', () => resolve(false));
-  });
-}
-
-function speak(command: string, args: readonly string[], input = ''): Promise<Spoken> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
 }

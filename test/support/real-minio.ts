@@ -3,25 +3,23 @@
  * name, and fail under CI=true.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CreateBucketCommand, DeleteObjectCommand, GetObjectCommand, ListObjectVersionsCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client, type ObjectVersion,
 } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { bucketOf, type Bucket } from '../../services/runtime/blob-place.js';
 import { superviseChild } from '../../services/runtime/child-process.js';
 import { freePorts } from '../../services/runtime/free-port.js';
-import { packageRoot } from '../../services/runtime/package-root.js';
+import { describeUnlessLacking, setUpPart } from './set-up-part.js';
 
 const CREDENTIALS = { accessKeyId: 'stemma-tests', secretAccessKey: 'only-for-tests' };
 
 function executable(): string {
-  const toolchain = join(packageRoot(), '.stemma', 'toolchain.json');
-  const built = existsSync(toolchain) ? (JSON.parse(readFileSync(toolchain, 'utf8')) as { minio?: string }).minio : undefined;
-  const found = process.env['STEMMA_TEST_MINIO'] ?? built ?? '';
+  const found = process.env['STEMMA_TEST_MINIO'] ?? setUpPart('minio');
   return existsSync(found) ? found : '';
 }
 
@@ -32,10 +30,7 @@ export function hasMinio(): boolean {
 
 /** A suite that needs a bucket. */
 export function describeWithMinio(name: string, suite: () => void): void {
-  if (executable() !== '') return void describe(name, suite);
-  const reason = 'no MinIO: run `npm run setup -- --only=minio`, or set STEMMA_TEST_MINIO';
-  if (process.env['CI'] === 'true') return void test(name, () => expect.fail(reason));
-  describe.skip(`${name} (${reason})`, suite);
+  describeUnlessLacking(executable() === '' ? 'no MinIO: run `npm run setup -- --only=minio`, or set STEMMA_TEST_MINIO' : '', name, suite);
 }
 
 export interface RealMinio {

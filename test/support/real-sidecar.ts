@@ -3,10 +3,8 @@
  * Its Python is STEMMA_PYTHON, else what set-up wrote; without one such tests are skipped by name, and fail under CI=true.
  */
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
 import type { BlobStore } from '../../core/ports.js';
 import type { BlobRef } from '../../proto/gen/stemma/v1/events.js';
 import { openDirectoryBlobs } from '../../services/adapters/blob/directory.js';
@@ -14,6 +12,7 @@ import { sidecarSampler, type SidecarSampler } from '../../services/adapters/sam
 import { sidecarScorer, type SidecarScorer } from '../../services/adapters/scorer/sidecar.js';
 import { sidecarTrainer, type SidecarTrainer } from '../../services/adapters/trainer/sidecar.js';
 import { startSidecar, type SidecarProcess } from '../../services/runtime/sidecar-process.js';
+import { describeUnlessLacking, setUpPart } from './set-up-part.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -25,19 +24,11 @@ export const TINY_MODEL = JSON.stringify({
   num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8, max_position_embeddings: 128, tie_word_embeddings: true,
 });
 
-function pythonPath(): string | undefined {
-  if (process.env['STEMMA_PYTHON']) return process.env['STEMMA_PYTHON'];
-  const toolchain = join(ROOT, '.stemma/toolchain.json');
-  if (!existsSync(toolchain)) return undefined;
-  return (JSON.parse(readFileSync(toolchain, 'utf8')) as { python?: string }).python;
-}
+const pythonPath = (): string => process.env['STEMMA_PYTHON'] || setUpPart('python');
 
 /** A suite that needs the sidecar. */
 export function describeWithSidecar(name: string, suite: () => void): void {
-  if (pythonPath() !== undefined) return void describe(name, suite);
-  const reason = 'no Python for the sidecar: run `npm run setup`, or set STEMMA_PYTHON';
-  if (process.env['CI'] === 'true') return void test(name, () => expect.fail(reason));
-  describe.skip(`${name} (${reason})`, suite);
+  describeUnlessLacking(pythonPath() === '' ? 'no Python for the sidecar: run `npm run setup`, or set STEMMA_PYTHON' : '', name, suite);
 }
 
 export interface RealSidecar {
@@ -61,7 +52,7 @@ export async function openRealSidecar(): Promise<RealSidecar> {
   const blobs = await openDirectoryBlobs(blobsDirectory);
   const logFile = join(directory, 'sidecar.log');
   const exports = join(directory, 'exports');
-  const python = pythonPath()!;
+  const python = pythonPath();
   await access(python);
   const process = await startSidecar({ python, kernelsDirectory: join(ROOT, 'kernels'), blobs: blobsDirectory, threads: 1, logFile, exports })
     .catch(async (error: unknown) => { throw new Error(`${String(error)}\n${await readFile(logFile, 'utf8').catch(() => '')}`, { cause: error }); });

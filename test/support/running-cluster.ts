@@ -1,43 +1,16 @@
 /** The cluster that `npm run cluster` keeps on this machine, as a test sees it: through kubectl, as its users do. */
-import { spawn } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KUBECONFIG, STATE } from '../../deploy/cluster/layout.mjs';
-import { TOOLCHAIN } from '../../deploy/setup/layout.mjs';
-import { readJson } from '../../deploy/setup/stamp.mjs';
 import { runIdOf, type TrainingRun } from '../../k8s/operator/training-run.js';
+import { kubectlOf } from './kubectl.js';
+import { setUpPart } from './set-up-part.js';
 
 const LOOK_EVERY_MS = 300;
 /** A machine that does much else takes minutes for what takes seconds. */
 const PATIENCE_MS = 900_000;
 
-export interface Spoken {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** With `input` on its standard input. */
-export function kubectl(args: readonly string[], input = ''): Promise<Spoken> {
-  const { kube } = readJson(TOOLCHAIN) as { kube: string };
-  const child = spawn(join(kube, 'kubectl'), ['--kubeconfig', KUBECONFIG, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
-
-export async function kubectlOk(args: readonly string[], input?: string): Promise<string> {
-  const { code, stdout, stderr } = await kubectl(args, input);
-  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
+export const { kubectl, kubectlOk } = kubectlOf(() => join(setUpPart('kube'), 'kubectl'), KUBECONFIG);
 
 export async function apply(object: object): Promise<void> {
   await kubectlOk(['apply', '-f', '-'], JSON.stringify(object));

@@ -2,13 +2,13 @@
  * Nodes and the pods on them as kwok plays them, and the real scheduler that puts the pods there: for tests of many pods, none of
  * which runs. Needs `npm run setup -- --only=kube,cluster,kwok`.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { superviseChild, type SupervisedChild } from '../../services/runtime/child-process.js';
 import { freePorts } from '../../services/runtime/free-port.js';
-import { packageRoot } from '../../services/runtime/package-root.js';
 import { answers, type RealKube } from './real-kube.js';
+import { setUpPart } from './set-up-part.js';
 
 const STAGES = join(import.meta.dirname, 'simulated-nodes.yaml');
 /** As a kubelet has it. */
@@ -20,9 +20,7 @@ const STORAGE_CLASS = 'played';
 export const CONTROLLERS = ['*', '-persistentvolume-binder-controller'];
 
 function programs(): { readonly scheduler: string; readonly kwok: string } | null {
-  const file = join(packageRoot(), '.stemma', 'toolchain.json');
-  const { cluster = '', kwok = '' } = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { cluster?: string; kwok?: string }) : {};
-  const scheduler = join(cluster, 'kube-scheduler');
+  const [scheduler, kwok] = [join(setUpPart('cluster'), 'kube-scheduler'), setUpPart('kwok')];
   return existsSync(scheduler) && existsSync(kwok) ? { scheduler, kwok } : null;
 }
 

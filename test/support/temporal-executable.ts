@@ -1,14 +1,14 @@
 /** Where tests find the Temporal dev server: STEMMA_TEMPORAL, what set-up found, the PATH, set-up's cache. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { packageRoot } from '../../services/runtime/package-root.js';
+import { setUpPart } from './set-up-part.js';
 
 /** Undefined: the tier is skipped, and fails with CI=true. */
 export function findTemporal(): string | undefined {
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'stemma');
   const candidates = [
-    process.env['STEMMA_TEMPORAL'], fromToolchain(),
+    process.env['STEMMA_TEMPORAL'], setUpPart('temporal'),
     ...(process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '').map((directory) => join(directory, 'temporal')),
     join(cache, 'temporal-cli-1.5.1', 'temporal'),
   ];
@@ -21,15 +21,6 @@ export function findTemporal(): string | undefined {
 
 /** Why a suite is skipped, for its name. */
 export const NO_TEMPORAL = 'no Temporal server: run `npm run setup`, or set STEMMA_TEMPORAL';
-
-function fromToolchain(): string | undefined {
-  try {
-    const { temporal } = JSON.parse(readFileSync(join(packageRoot(), '.stemma', 'toolchain.json'), 'utf8')) as { temporal?: string };
-    return temporal;
-  } catch {
-    return undefined;
-  }
-}
 
 function isExecutable(file: string): boolean {
   try {

@@ -1,19 +1,18 @@
 /** Runs that name a queue, on an API server without Kueue and with the kinds of Kueue as its Go module has them; its controller does not run. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { QUEUE_LABEL } from '../../../k8s/operator/kueue.js';
 import { pathOf, type Kind, type KubeObject } from '../../../k8s/operator/resources.js';
 import { conditionOf } from '../../../k8s/operator/training-run.js';
-import { packageRoot } from '../../../services/runtime/package-root.js';
 import { kubeScene, NAME, reasonOf as reason } from '../../support/kube-scene.js';
 import { describeWithKube } from '../../support/real-kube.js';
+import { setUpPart } from '../../support/set-up-part.js';
 import { ON_A_CLUSTER } from '../../support/training-runs.js';
 
 /** A folder with one file a kind. */
 function kinds(): string {
-  const toolchain = join(packageRoot(), '.stemma', 'toolchain.json');
-  const found = existsSync(toolchain) ? (JSON.parse(readFileSync(toolchain, 'utf8')) as { kueue?: string }).kueue ?? '' : '';
+  const found = setUpPart('kueue');
   return existsSync(found) ? found : '';
 }
 const withKinds = test.skipIf(kinds() === '' && process.env['CI'] !== 'true');
