@@ -1,13 +1,9 @@
 // `npm run check:kernels`: every CUDA source for sm_90a with NVIDIA's compiler from Python packages, no GPU needed. Not part of `npm run check`: a minute or two.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { nodeVersionProblem } from './setup/versions.mjs';
+import { needNode } from './setup/supported.mjs';
 
-const problem = nodeVersionProblem(process.versions.node);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
+needNode();
 const { explain } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
 const { createProgress } = await import('./setup/progress.mjs');

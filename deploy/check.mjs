@@ -2,13 +2,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { nodeVersionProblem } from './setup/versions.mjs';
+import { needNode } from './setup/supported.mjs';
 
-const problem = nodeVersionProblem(process.versions.node);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
+needNode();
 const { explain, setUp } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
 const { duration } = await import('./setup/progress.mjs');

@@ -4,14 +4,10 @@
 //   npm run cluster -- --status     what runs
 //   npm run cluster -- --down       takes everything away again, volumes too
 import { parseArgs } from 'node:util';
-import { nodeVersionProblem } from './setup/versions.mjs';
+import { needNode } from './setup/supported.mjs';
 
 const USAGE = 'usage: npm run cluster [-- --bare | --status | --down]\n';
-const problem = nodeVersionProblem(process.versions.node);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
+needNode();
 const { explain } = await import('./setup/run.mjs');
 const { bringUp, printStatus, bringDown } = await import('./cluster/commands.mjs');
 

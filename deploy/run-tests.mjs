@@ -6,7 +6,7 @@
 //   npm run test:fuzz -- --seed 7 --case 12  60 s of hostile requests a service (5 s in `npm test`), or one of them again
 // A tier whose component cannot be had here is skipped, counted and named; with CI=true that is a failure.
 import { join } from 'node:path';
-import { nodeVersionProblem } from './setup/versions.mjs';
+import { needNode } from './setup/supported.mjs';
 
 /** @import { Part } from './setup/run.mjs' */
 /** @typedef {{ name: string, needs: readonly Part[] }} Tier */
@@ -24,11 +24,7 @@ const WITH_PROMETHEUS = ['integration', 'e2e'];
 const WITH_BROWSERS = ['e2e'];
 const IN_CI = process.env['CI'] === 'true';
 
-const problem = nodeVersionProblem(process.versions.node);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
+needNode();
 const { explain, setUp } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
 const { filesUnder } = await import('./setup/stamp.mjs');

@@ -1,14 +1,9 @@
 // `npm run quickstart -- …`, `npm run kafka -- …` and `npm run stemma -- …`: set-up, then the command line of the project, in this same process,
 // so that signals, exit code and terminal are its own. Works on a fresh clone, before `npm ci`.
 import { pathToFileURL } from 'node:url';
-import { nodeVersionProblem, platformProblem } from './setup/versions.mjs';
+import { needMachine } from './setup/supported.mjs';
 
-const problem = nodeVersionProblem(process.versions.node) ?? platformProblem(process.platform);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
-
+needMachine();
 const { explain, setUp } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
 /** A broker needs no Python and no Temporal; nothing else needs Java. @type {import('./setup/run.mjs').Part[] | undefined} */

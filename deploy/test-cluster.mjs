@@ -4,13 +4,9 @@
 //   npm run test:cluster -- -t 'node drain'  only tests of that name
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { nodeVersionProblem } from './setup/versions.mjs';
+import { needNode } from './setup/supported.mjs';
 
-const problem = nodeVersionProblem(process.versions.node);
-if (problem !== null) {
-  process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
+needNode();
 const { explain } = await import('./setup/run.mjs');
 const { ROOT } = await import('./setup/layout.mjs');
 const { bringUp } = await import('./cluster/commands.mjs');
