@@ -54,6 +54,11 @@ export function committedSteps(facts: StageFacts): StepCommitted[] {
   return [...byStep.values()].sort((a, b) => a.step - b.step);
 }
 
+/** undefined where there are none. */
+export function meanOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 export function mean(stat: SumCount | undefined): number | undefined {
   return stat === undefined || stat.count === 0 ? undefined : stat.sum / stat.count;
 }

@@ -1,7 +1,7 @@
 /** The few figures of a stage that its page in the Temporal UI shows. All of them are in StepCommitted and EvaluationFinished. */
 import type { EvaluationFinished, Stat } from '../../proto/gen/stemma/v1/events.js';
 import type { Fold } from '../log/fold.js';
-import { coverageByDomain, mean, statsByName } from './curves.js';
+import { coverageByDomain, mean, meanOf, statsByName } from './curves.js';
 
 /** Means of the newest step, as far as the stage has them; accuracy over all domains, of the finished stage. */
 export interface StageFigures {
@@ -34,7 +34,3 @@ export const newestStep: Fold<{ step: number; stats: readonly Stat[] }> = {
     return state;
   },
 };
-
-function meanOf(values: readonly number[]): number | undefined {
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
-}

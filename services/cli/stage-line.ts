@@ -1,5 +1,5 @@
 /** One line of progress a stage: step, reward or loss, tokens/s, time left. Pure. */
-import type { StageCurves, StepCurve } from '../../core/projection/curves.js';
+import { meanOf, type StageCurves, type StepCurve } from '../../core/projection/curves.js';
 import type { StageProgress } from '../../core/projection/progress.js';
 import { durationText, rateText } from './figures.js';
 
@@ -38,23 +38,18 @@ function tookText({ wallSeconds, orchestrationSeconds }: StageProgress['spent'])
   return `took ${durationText(wallSeconds)}${share}`;
 }
 
-function meanOf(steps: readonly StepCurve[], read: (step: StepCurve) => number | undefined): number | undefined {
-  const values = steps.flatMap((step) => read(step) ?? []);
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+function meanOver(steps: readonly StepCurve[], read: (step: StepCurve) => number | undefined): number | undefined {
+  return meanOf(steps.flatMap((step) => read(step) ?? []));
 }
 
 /** The reward where the stage earns one and trains on it; else the loss. */
 function figureText(recent: readonly StepCurve[]): string {
   const isDistillation = recent.some((step) => step.coverageByDomain.size > 0);
-  const reward = isDistillation ? undefined : meanOf(recent, (step) => step.reward);
+  const reward = isDistillation ? undefined : meanOver(recent, (step) => step.reward);
   if (reward !== undefined) return `reward ${reward.toFixed(3)}`;
-  const loss = meanOf(recent.slice(-1), (step) => step.loss);
-  const coverage = meanOf(recent.slice(-1), (step) => meanOfValues([...step.coverageByDomain.values()]));
+  const loss = meanOver(recent.slice(-1), (step) => step.loss);
+  const coverage = meanOver(recent.slice(-1), (step) => meanOf([...step.coverageByDomain.values()]));
   return [loss === undefined ? '' : `loss ${loss.toFixed(4)}`, coverage === undefined ? '' : `ρ ${coverage.toFixed(3)}`].filter((part) => part !== '').join('  ');
-}
-
-function meanOfValues(values: readonly number[]): number | undefined {
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Tokens that the steps' episodes generated, or that the steps were trained on where nothing is sampled. */
@@ -67,7 +62,7 @@ function speedText(recent: readonly StepCurve[]): string {
 }
 
 function timeLeftText(progress: StageProgress, recent: readonly StepCurve[]): string {
-  const perStep = meanOf(recent, (step) => step.spent.wallSeconds);
+  const perStep = meanOver(recent, (step) => step.spent.wallSeconds);
   if (progress.steps === undefined || perStep === undefined) return '';
   return `${durationText((progress.steps - progress.step) * perStep)} left`;
 }

@@ -83,14 +83,12 @@ class NotAdmitted extends Error {
   }
 }
 
-type Holder = TokenHolder;
-
 /** A key is ours and short; header.claims.signature, each in base64url, is a token. */
 const KEY = /^Bearer +(\S{1,200})$/i;
 const TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]*)$/i;
 const MOST_TOKEN = 8 * 1024;
 
-async function holderOf({ keyring, issuer }: Pick<GuardDeps, 'keyring' | 'issuer'>, { authorization }: Knock): Promise<Holder> {
+async function holderOf({ keyring, issuer }: Pick<GuardDeps, 'keyring' | 'issuer'>, { authorization }: Knock): Promise<TokenHolder> {
   if (issuer !== null && authorization.length <= MOST_TOKEN) {
     const token = TOKEN.exec(authorization)?.[1];
     if (token !== undefined) return issuer.holder(token).catch((error: unknown) => { throw error instanceof StemmaError ? new NotAdmitted(error.code === 'UNAVAILABLE' ? 'issuer' : 'token', error) : error; });
@@ -107,7 +105,7 @@ function unauthenticated(message: string): StemmaError {
   return refusal('UNAUTHENTICATED', message, 'Name the file of a valid key in STEMMA_GATEWAY_TOKEN_FILE or a profile; whoever runs the gateway makes one with `stemma keys add`.');
 }
 
-function forbidden({ name, scopes }: Holder, method: string, scope: Scope | undefined): StemmaError {
+function forbidden({ name, scopes }: TokenHolder, method: string, scope: Scope | undefined): StemmaError {
   if (scope === undefined) return refusal('FORBIDDEN', 'there is no such method', 'See /openapi.json.');
   return refusal('FORBIDDEN', `${method} needs the scope ${scope}; ${name} has ${scopes.join(', ') || 'none'}`, 'Use a key or a token with that scope.');
 }

@@ -1,12 +1,12 @@
 import { DOMAINS } from '../../core/environment.js';
 import type { Domain } from '../../core/environment.js';
+import { meanOf } from '../../core/projection/curves.js';
 
 export type ByDomain = { readonly [D in Domain]?: number };
 
 /** Over the domains that have a value; undefined where none has. */
 export function meanOver(values: ByDomain): number | undefined {
-  const present = DOMAINS.flatMap((domain) => values[domain] ?? []);
-  return present.length === 0 ? undefined : present.reduce((sum, value) => sum + value, 0) / present.length;
+  return meanOf(DOMAINS.flatMap((domain) => values[domain] ?? []));
 }
 
 /** A row's mean against another's: "−0.030"; "–" where one has none. */
