@@ -18,6 +18,7 @@ import { cutPower } from './harness/shim.js';
 import { newTrial, type Trial, type TrialSettings } from './harness/trial.js';
 
 const RUN = 'short-s1-1';
+const REACHED_WITHIN_MS = 120_000;
 let trials: Trial[] = [];
 afterEach(() => {
   for (const trial of trials) trial.remove();
@@ -32,7 +33,7 @@ async function runUnder(settings: TrialSettings, killAfter?: string): Promise<Ju
   trials.push(trial);
   let running = start(trial);
   if (killAfter !== undefined) {
-    await new OracleReader(trial.oracleFile).whenAcknowledged(`stage/${RUN}/${killAfter}`, AbortSignal.timeout(300_000));
+    await reached(running, new OracleReader(trial.oracleFile), `stage/${RUN}/${killAfter}`);
     await killTree(running.pid());
     running = start(trial);
   }
@@ -43,6 +44,20 @@ async function runUnder(settings: TrialSettings, killAfter?: string): Promise<Ju
 
 function start(trial: Trial): Quickstart {
   return startRun(trial.home, writeShortRecipe(trial.folder).file, trial.environment);
+}
+
+/** Rejects with what the run said, if it ends or goes nowhere before. */
+async function reached(running: Quickstart, oracle: OracleReader, fact: string): Promise<void> {
+  const late = new AbortController();
+  const ended = running.ended.then(({ code, signal }) => { throw new Error(`ended with ${code ?? signal} before ${fact}: ${running.stderr().slice(-3000)}`); });
+  const timer = setTimeout(() => late.abort(new Error(`no ${fact} in ${REACHED_WITHIN_MS} ms: ${running.stderr().slice(-3000)}\n${[...oracle.facts()].slice(-5).join('\n')}`)), REACHED_WITHIN_MS);
+  try {
+    await Promise.race([oracle.whenAcknowledged(fact, late.signal), ended]);
+  } finally {
+    clearTimeout(timer);
+    ended.catch(() => undefined);
+    late.abort();
+  }
 }
 
 async function judged(trial: Trial): Promise<Judged> {
@@ -84,7 +99,8 @@ describeWithCompiler('a run whose events are all delivered twice', () => {
     expect(verdict).toMatchObject(CLEAN);
   });
 
-  it('trains twice where nothing is dropped by its id', async () => {
+  // A planner that took over before it was meant to, as on a slow machine, may plan nonsense and get nowhere: that says nothing of the checker.
+  it('trains twice where nothing is dropped by its id', { retry: 2 }, async () => {
     const verdict = await runUnder({ ...settings, patches: [...settings.patches, 'dedupe off'] }, killAfter);
     expect(verdict.duplicated.length, JSON.stringify(verdict)).toBeGreaterThan(0);
   });
@@ -106,7 +122,7 @@ async function lostByPowerCut(patches: readonly string[]): Promise<string[]> {
   trials.push(trial);
   const oracle = new OracleReader(trial.oracleFile);
   const quickstart = start(trial);
-  await oracle.whenAcknowledged(`stage/${RUN}/search-rl stepCommitted 1`, AbortSignal.timeout(300_000));
+  await reached(quickstart, oracle, `stage/${RUN}/search-rl stepCommitted 1`);
   await killTree(quickstart.pid());
   expect(oracle.read().filter(({ line }) => line === 'acknowledged').length).toBeGreaterThan(50);
   cutPower(trial.shim, ['log', 'blobs']);
