@@ -5,6 +5,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PerformanceObserver, constants } from 'node:perf_hooks';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { stageFold } from '../../dist/core/stage/stage.js';
 import { openEmbeddedLogs } from '../../dist/services/adapters/log/embedded.js';
@@ -25,25 +26,41 @@ const eventsOf = (episodes) => episodes * (2 * TURNS + 3);
 const nothing = () => undefined;
 const NEVER = new AbortController().signal;
 
-console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | main thread | log's thread | others (collection) | memory KiB an episode | bytes of log an event |\n|${'---|'.repeat(12)}`);
-for (let warmed = 0; warmed < WARM_UP_EVENTS; warmed += eventsOf(200)) await play(200);
+/** The collector's pauses of the main thread, without those that this bench asks for; its helpers count as others. */
+let pausedUs = 0;
+const collections = new PerformanceObserver((list) => countPauses(list.getEntries()));
+collections.observe({ entryTypes: ['gc'] });
+
+console.log(`| episodes in flight | workers | turns each | events | virtual s | CPU µs an event | against the first | main thread, without pauses | against the first | its pauses for collection | log's thread | others (collection) | memory KiB an episode | bytes of log an event |\n|${'---|'.repeat(14)}`);
+for (let warmed = 0; warmed < WARM_UP_EVENTS; warmed += eventsOf(200)) await play(200, false);
 let first;
+let firstOwn;
 for (const episodes of SIZES) {
-  const total = { events: 0, costUs: 0, mainUs: 0, logUs: 0, virtualMs: 0, bytes: 0, fileBytes: 0 };
+  const total = { events: 0, costUs: 0, mainUs: 0, pauseUs: 0, logUs: 0, virtualMs: 0, bytes: 0, fileBytes: 0 };
+  if (eventsOf(episodes) < LEAST_EVENTS) total.bytes = (await play(episodes, true)).bytes;
   do {
-    const { events, costUs, mainUs, logUs, virtualMs, bytes, fileBytes } = await play(episodes);
+    const { events, costUs, mainUs, pauseUs, logUs, virtualMs, bytes, fileBytes } = await play(episodes, eventsOf(episodes) >= LEAST_EVENTS);
     Object.assign(total, {
-      events: total.events + events, costUs: total.costUs + costUs, mainUs: total.mainUs + mainUs, logUs: total.logUs + logUs,
+      events: total.events + events, costUs: total.costUs + costUs, mainUs: total.mainUs + mainUs, pauseUs: total.pauseUs + pauseUs, logUs: total.logUs + logUs,
       virtualMs, bytes: Math.max(total.bytes, bytes), fileBytes: total.fileBytes + fileBytes,
     });
   } while (total.events < LEAST_EVENTS);
   const cost = total.costUs / total.events;
-  const [main, writer] = [total.mainUs / total.events, total.logUs / total.events];
+  const [main, pauses, writer] = [total.mainUs / total.events, total.pauseUs / total.events, total.logUs / total.events];
+  const own = main - pauses;
   first ??= cost;
-  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${total.events} | ${(total.virtualMs / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${main.toFixed(0)} | ${writer.toFixed(0)} | ${(cost - main - writer).toFixed(0)} | ${(total.bytes / episodes / 1024).toFixed(1)} | ${(total.fileBytes / total.events).toFixed(0)} |`);
+  firstOwn ??= own;
+  console.log(`| ${episodes} | ${episodes / PER_WORKER} | ${TURNS} | ${total.events} | ${(total.virtualMs / 1000).toFixed(0)} | ${cost.toFixed(0)} | ${(cost / first).toFixed(2)} | ${own.toFixed(0)} | ${(own / firstOwn).toFixed(2)} | ${pauses.toFixed(0)} | ${writer.toFixed(0)} | ${(cost - main - writer).toFixed(0)} | ${(total.bytes / episodes / 1024).toFixed(1)} | ${(total.fileBytes / total.events).toFixed(0)} |`);
 }
 
-async function play(episodes) {
+/** Twice: buffers are given back by the second. */
+function collect() {
+  globalThis.gc?.();
+  globalThis.gc?.();
+}
+
+/** `weighed`: its memory is measured, which takes collections that would cost a small number of episodes more than it does itself. */
+async function play(episodes, weighed) {
   const directory = mkdtempSync(join(tmpdir(), 'stemma-scale-'));
   const threads = threadsUs();
   const logs = await openEmbeddedLogs(directory);
@@ -62,12 +79,13 @@ async function play(episodes) {
     cancellation: () => NEVER,
     metrics: { sampled: nothing, changedWeights: nothing, acted: nothing, aborted: nothing, ended: nothing, running: nothing },
   });
-  globalThis.gc?.();
-  globalThis.gc?.();
+  if (weighed) collect();
   const held = () => { const { heapUsed, arrayBuffers } = process.memoryUsage(); return heapUsed + arrayBuffers; };
   const before = held();
   const cpu = usedUs();
   const cpuOf = threadsUs();
+  await pausesSoFar();
+  const pausedBefore = pausedUs;
   const shards = Array.from({ length: episodes / PER_WORKER }, (_, worker) => rolloutShard({ run: RUN, stage: 'rl', step: 1 + Math.floor(worker / 10), round: 0, from: (worker % 10) * PER_WORKER, to: (worker % 10 + 1) * PER_WORKER }));
   let bytes = 0;
   let measuring = 0;
@@ -85,11 +103,10 @@ async function play(episodes) {
       reported = counted.events;
       console.error(`${new Date().toISOString()} ${episodes} episodes: ${reported} of ${eventsOf(episodes)} events, CPU ${((usedUs() - cpu) / reported).toFixed(1)} us an event so far, resident ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`);
     }
-    if (bytes === 0 && clock.answered() >= episodes * (TURNS - 1)) {
-      // Near the end of all of them, and without what nobody holds any more: buffers are given back by the second.
+    if (weighed && bytes === 0 && clock.answered() >= episodes * (TURNS - 1)) {
+      // Near the end of all of them, and without what nobody holds any more.
       const from = usedUs();
-      globalThis.gc?.();
-      globalThis.gc?.();
+      collect();
       bytes = held() - before;
       measuring = usedUs() - from;
     }
@@ -97,6 +114,8 @@ async function play(episodes) {
   }
   const ended = (await done).reduce((sum, result) => sum + result.finished, 0);
   const costUs = usedUs() - cpu - measuring;
+  await pausesSoFar();
+  const pauseUs = pausedUs - pausedBefore;
   const threadUs = (thread) => (threadsUs().get(thread) ?? 0) - (cpuOf.get(thread) ?? 0);
   const logUs = threadUs(logThread);
   const mainUs = threadUs(process.pid) - measuring;
@@ -104,7 +123,18 @@ async function play(episodes) {
   await logs.close();
   const fileBytes = statSync(join(directory, `${RUN}.sqlite`)).size;
   rmSync(directory, { recursive: true });
-  return { events: counted.events, costUs, mainUs, logUs, fileBytes, virtualMs: clock.now(), bytes };
+  return { events: counted.events, costUs, mainUs, pauseUs, logUs, fileBytes, virtualMs: clock.now(), bytes };
+}
+
+function countPauses(entries) {
+  for (const { duration, detail } of entries) if ((detail.flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) === 0) pausedUs += duration * 1000;
+}
+
+/** Node tells of a collection in a later turn. */
+async function pausesSoFar() {
+  await nextTick();
+  await nextTick();
+  countPauses(collections.takeRecords());
 }
 
 /** Of all threads. */

@@ -41,7 +41,15 @@ export class Proxy {
     await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
     const bound = server.address();
     const proxy = new Proxy(server, `127.0.0.1:${typeof bound === 'object' && bound !== null ? bound.port : 0}`);
-    server.on('connection', (client) => proxy.join(client, target()));
+    server.on('connection', (client) => {
+      try {
+        proxy.join(client, target());
+      } catch (error) {
+        // Left open, it would keep the server from closing. The test still fails of it.
+        client.destroy();
+        throw error;
+      }
+    });
     return proxy;
   }
 

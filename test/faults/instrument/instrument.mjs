@@ -4,7 +4,7 @@
  * processes may write.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 
 /** In distributed mode several sidecars run, each below the service in whose home it is. */
 const OWNER = /\/roles\/([^/]+)$/.exec(process.env.STEMMA_HOME ?? '')?.[1];
@@ -76,7 +76,10 @@ export function createInstrument(settings) {
   function through(name, address) {
     const proxy = settings.proxies?.[name];
     if (proxy === undefined) return address;
-    writeFileSync(proxy.targetFile, address);
+    // The proxy reads it whenever somebody connects: never half of it.
+    const fresh = `${proxy.targetFile}.${process.pid}`;
+    writeFileSync(fresh, address);
+    renameSync(fresh, proxy.targetFile);
     return proxy.address;
   }
 
