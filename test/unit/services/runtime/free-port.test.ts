@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, it } from 'vitest';
-import { freePort, freePorts } from '../../../../services/runtime/free-port.js';
+import { firstOutgoingPort, freePort, freePorts } from '../../../../services/runtime/free-port.js';
 
-it('finds ports that can be bound, all different', async () => {
-  const ports = await freePorts(3);
-  expect(new Set(ports).size).toBe(3);
-  expect(Math.min(...ports)).toBeGreaterThan(0);
+it('finds ports that can be bound, all different, none of which an outgoing connection could be given', async () => {
+  const several = await freePorts(20);
+  expect(new Set(several).size).toBe(20);
+  const ports = [...several, await freePort(0, 'STEMMA_GATEWAY_PORT')];
+  expect(Math.min(...ports)).toBeGreaterThanOrEqual(10_240);
+  expect(Math.max(...ports)).toBeLessThan(firstOutgoingPort());
 });
 
 it('gives the port that is asked for, or says which setting to change', async () => {
