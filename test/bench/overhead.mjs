@@ -34,8 +34,9 @@ async function bench() {
   const collector = fork(import.meta.filename, ['collector']);
   const port = await new Promise((resolve) => collector.once('message', resolve));
   const sdk = await startSdk({ endpoint: `http://127.0.0.1:${port}/v1/traces`, protocol: 'http/protobuf', headers: {} }, 'bench', (error) => { throw error; });
-  const sides = await Promise.all(['a', 'b'].map((name) => openSide(join(scratch, name), steps)));
+  const sides = [];
   try {
+    sides.push(...await Promise.all(['a', 'b'].map((name) => openSide(join(scratch, name), steps))));
     const pairs = { metrics: [], traces: [] };
     for (const id of ['sft', 'search-rl', 'science-sft1', 'science-sft2', 'instruction-rl1', 'instruction-rl2', 'tools-sft', 'tools-rl', 'distill']) {
       const measured = id === 'search-rl' || id === 'distill';
@@ -113,7 +114,7 @@ async function openSide(home, steps) {
   writeFileSync(file, stringify(recipe));
   const config = { ...readConfig(), home, blobs: join(home, 'blobs'), threads: 1 };
   const logger = createLogger({ service: 'bench', level: 'warn', file: '' });
-  const { registry, metrics } = await serveObserved(config);
+  const { registry, metrics } = await serveObserved(config, { tls: null });
   const services = await composeServices({ config, registry, logger, heartbeat: () => undefined, cancellation: () => new AbortController().signal });
   const views = createRunViews({ ...services, logger });
   registerRunMetrics(registry, () => views.current());
