@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { Client, Connection } from '@temporalio/client';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readRun } from '../../services/cli/run-reader.js';
 import { writeReport } from '../../services/report/write-report.js';
@@ -196,7 +197,11 @@ async function collectAfterwards(): Promise<void> {
     expect(code, output).toBe(0);
     keep('output of commands', output);
   }
+  // Its pages are compressed.
+  const rows = await parquetReadObjects({ file: await asyncBufferFromFile(join(exports, 'rows.parquet')) });
+  expect(rows.length).toBeGreaterThan(0);
   keep('exports', ...filesBelow(exports));
+  keep('rows of the Parquet file', ...rows.map(readable));
   if (minio) for (const { Key } of await minio.server.versions(minio.bucket)) keep('blobs', await (await minio.server.client.send(new GetObjectCommand({ Bucket: minio.bucket.bucket, Key }))).Body!.transformToString('latin1'));
   else keep('blobs', ...filesBelow(join(home, 'blobs')));
   if (kafka) keep('the broker\'s files', ...filesBelow(join(kafka.directory, 'node-0', 'data')));
@@ -218,7 +223,7 @@ describe('secrets', () => {
 
   it.each([
     ['output of the platform', 'gateway'], ['output of commands', RUN], ['log lines', 'a request was refused'], ['answers of the gateway', RUN], ['events', RUN], ['Temporal histories', RUN], ['metrics', RUN],
-    ['traces', RUN], ['report', RUN], ['exports', RUN], ['blobs', 'vocab'],
+    ['traces', RUN], ['report', RUN], ['exports', RUN], ['rows of the Parquet file', RUN], ['blobs', 'vocab'],
   ])('none in: %s', (place, isThere) => {
     expect(finds(place, { 'what must be there': isThere })).not.toEqual([]);
     expect(finds(place, planted.secrets).filter(({ secret }) => place !== 'answers of the gateway' || !OWN_WORDS.includes(secret))).toEqual([]);

@@ -2,6 +2,7 @@
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROLES } from '../../services/roles/role.js';
 import type { Bucket } from '../../services/runtime/blob-place.js';
 import { createClosers } from '../../services/runtime/closers.js';
 import { freePorts } from '../../services/runtime/free-port.js';
@@ -41,7 +42,7 @@ export async function plantSecrets(): Promise<Planted> {
   const secrets: Record<string, string> = {};
   const planted = (what: string): string => (secrets[what] = newSecret(what.replaceAll(' ', '-')));
   const file = (name: string, text: string): string => { writeFileSync(join(vault, name), text, { mode: 0o600 }); return join(vault, name); };
-  const tls = authority(vault, 'ours').issue('all', { names: [...HERE, roleName('teacher-scoring'), roleName('learner'), roleName('distiller')] });
+  const tls = authority(vault, 'ours').issue('all', { names: [...HERE, ...ROLES.map((role) => roleName(role))] });
   Object.assign(secrets, privateKeyOf(tls.keyFile));
   const receiver = await startOtlpReceiver();
   closers.add(() => receiver.close());
