@@ -143,6 +143,16 @@ export function duplicates(subject: Subjects): void {
     expect(ids(await subject().log.readStream(EPISODE))).toEqual(ids(turns(EPISODE, 0, 3)));
   });
 
+  it('drops what stands twice in one long append, and says where the first stands', async () => {
+    const { log } = subject();
+    const events = turns(EPISODE, 0, 40);
+    const again = [0, 15, 16, 31, 39];
+    const positions = await log.append([...events.slice(0, 20), ...again.slice(0, 3).map((at) => events[at]!), ...events.slice(20), ...again.map((at) => events[at]!)]);
+    const expected = [...Array.from({ length: 20 }, (_, at) => at), 0, 15, 16, ...Array.from({ length: 20 }, (_, at) => 20 + at), ...again];
+    expect(positions ?? expected).toEqual(expected);
+    expect(ids(await log.readStream(EPISODE))).toEqual(ids(events));
+  });
+
   it('refuses another payload under the same id, keeps the first, and does not fail others', async () => {
     const { log } = subject();
     const first = turnEvent(EPISODE, CLAIM, 0, 'first');

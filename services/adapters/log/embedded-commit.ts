@@ -37,20 +37,16 @@ interface Range {
   /** Events of the group. */
   readonly from: number;
   readonly to: number;
-  /** Where the first one's bytes begin. */
-  readonly offset: number;
 }
 
 function prepareGroup(db: Database.Database, { insert, save, reset }: Insert): Commit {
-  const insertRange = (group: CommitGroup, { from, to, offset }: Range, positions: Uint32Array): void => {
-    let at = offset;
+  const insertRange = (group: CommitGroup, { from, to }: Range, positions: Uint32Array): void => {
     for (let index = from; index < to; index += 1) {
-      const next = at + group.lengths[index]!;
+      const start = group.starts[index]!;
       positions[index] = insert({
         stream: group.streams[group.streamOf[index]!]!, id: group.ids.subarray(index * ID_BYTES, (index + 1) * ID_BYTES),
-        event: group.bytes.subarray(at, next), cursor: null,
+        event: group.bytes.subarray(start, start + group.lengths[index]!), crc: group.crcs[index]!, cursor: null,
       });
-      at = next;
     }
     save();
   };
@@ -72,7 +68,7 @@ function prepareGroup(db: Database.Database, { insert, save, reset }: Insert): C
   return (group) => {
     const positions = new Uint32Array(group.lengths.length);
     try {
-      whole(group, { from: 0, to: group.lengths.length, offset: 0 }, positions);
+      whole(group, { from: 0, to: group.lengths.length }, positions);
       return { results: Array.from(group.counts, () => null), positions };
     } catch (error) {
       if (!(error instanceof StemmaError)) throw error;
@@ -84,11 +80,11 @@ function prepareGroup(db: Database.Database, { insert, save, reset }: Insert): C
 }
 
 /** One an append. */
-function rangesOf({ counts, lengths }: CommitGroup): Range[] {
-  let [from, offset] = [0, 0];
+function rangesOf({ counts }: CommitGroup): Range[] {
+  let from = 0;
   return Array.from(counts, (count) => {
-    const range = { from, to: from + count, offset };
-    for (; from < range.to; from += 1) offset += lengths[from]!;
+    const range = { from, to: from + count };
+    from = range.to;
     return range;
   });
 }

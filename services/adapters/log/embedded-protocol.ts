@@ -8,7 +8,7 @@ export interface WriterOptions {
   readonly maxFileBytes: number;
 }
 
-/** Appends that become one commit. Event i has ids[16i..], streams[streamOf[i]] and the next lengths[i] of `bytes`. */
+/** Appends that become one commit. Event i has ids[16i..], streams[streamOf[i]] and lengths[i] of `bytes` from starts[i] on. */
 export interface CommitGroup {
   readonly kind: 'commit';
   /** Events of each append. */
@@ -17,7 +17,10 @@ export interface CommitGroup {
   /** Each once. */
   readonly streams: readonly string[];
   readonly streamOf: Uint32Array;
+  readonly starts: Uint32Array;
   readonly lengths: Uint32Array;
+  /** CRC-32 of each event's bytes. */
+  readonly crcs: Uint32Array;
   readonly bytes: Uint8Array;
 }
 

@@ -6,24 +6,22 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { StemmaError } from '../../../core/errors.js';
-import { Event } from '../../../proto/gen/stemma/v1/events.js';
+import type { Event } from '../../../proto/gen/stemma/v1/events.js';
 import { packageRoot } from '../../runtime/package-root.js';
+import { encodeAppend, groupOf, type EncodedAppend } from './embedded-group.js';
 import { KnownEnds } from './known-ends.js';
-import { fromWire, type CommitGroup, type Committed, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
+import { fromWire, type Committed, type FromWriter, type ToWriter, type WriterOptions } from './embedded-protocol.js';
 
 /** Bounds one commit's time and memory. */
 const MAX_GROUP_BYTES = 8 * 1024 * 1024;
 /** So much waiting is sent behind the group that is being committed: the thread goes on without asking for it. Less waits for company. */
 const SEND_AHEAD_BYTES = 512 * 1024;
 const GROUPS_IN_FLIGHT = 2;
-const ID_BYTES = 16;
 const ID_HEX = /^[0-9a-f]{32}$/;
 
-interface Append {
-  readonly events: readonly Event[];
-  readonly encoded: readonly Uint8Array[];
+interface Append extends EncodedAppend {
+  /** Of its bytes, which are given away when it is sent. */
   readonly size: number;
   readonly resolve: (positions: readonly number[]) => void;
   readonly reject: (error: StemmaError) => void;
@@ -95,9 +93,9 @@ class GroupCommit implements LogWriter {
       for (const { id } of events) {
         if (!ID_HEX.test(id)) throw new StemmaError('log', 'INVALID', `"${id}" is no event id`, 'Ids are 32 hex digits (eventId).');
       }
-      const encoded = encodeAll(events);
-      const size = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
-      this.queue.push({ events, encoded, size, resolve, reject });
+      const encoded = encodeAppend(events);
+      const size = encoded.bytes.length;
+      this.queue.push({ ...encoded, size, resolve, reject });
       this.queuedBytes += size;
       this.send();
     });
@@ -127,7 +125,7 @@ class GroupCommit implements LogWriter {
     while (this.mayGo()) {
       const appends = this.takeGroup();
       this.inFlight.push(appends);
-      const group = encodeGroup(appends);
+      const group = groupOf(appends);
       // Alive while something is owed; otherwise the thread does not keep the process from ending.
       this.worker.ref();
       this.worker.postMessage(group, [group.bytes.buffer as ArrayBuffer]);
@@ -191,40 +189,4 @@ function settle(appends: readonly Append[], { results, positions }: Committed, e
 
 function closed(run: string): StemmaError {
   return new StemmaError('log', 'UNAVAILABLE', `the log of run ${run} is closed`, 'Open it again.');
-}
-
-/** One writer for all: it keeps the buffer it has grown. */
-function encodeAll(events: readonly Event[]): Uint8Array[] {
-  const wire = new BinaryWriter();
-  return events.map((event) => Event.encode(event, wire).finish());
-}
-
-function encodeGroup(appends: readonly Append[]): CommitGroup {
-  const count = appends.reduce((sum, append) => sum + append.events.length, 0);
-  const bytes = new Uint8Array(appends.reduce((sum, append) => sum + append.size, 0));
-  const ids = Buffer.alloc(count * ID_BYTES);
-  const lengths = new Uint32Array(count);
-  const streamOf = new Uint32Array(count);
-  const streams = new Map<string, number>();
-  let at = 0;
-  let offset = 0;
-  for (const { events, encoded } of appends) {
-    for (let index = 0; index < events.length; index += 1, at += 1) {
-      const { id, stream } = events[index]!;
-      const part = encoded[index]!;
-      ids.write(id, at * ID_BYTES, 'hex');
-      streamOf[at] = numberOf(streams, stream);
-      lengths[at] = part.length;
-      bytes.set(part, offset);
-      offset += part.length;
-    }
-  }
-  return { kind: 'commit', counts: Uint32Array.from(appends, ({ events }) => events.length), ids, streams: [...streams.keys()], streamOf, lengths, bytes };
-}
-
-function numberOf(streams: Map<string, number>, stream: string): number {
-  const known = streams.get(stream);
-  if (known !== undefined) return known;
-  streams.set(stream, streams.size);
-  return streams.size - 1;
 }

@@ -9,6 +9,7 @@
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
@@ -127,7 +128,7 @@ function indexOf(db: Database.Database, file: string, { topic, partitions }: Ind
       for (const { offset, value } of messages) {
         try {
           const { stream, id } = identify(value, { topic, partition, offset });
-          insert({ stream, id: Buffer.from(id, 'hex'), event: value, cursor: partition * SPAN + offset });
+          insert({ stream, id: Buffer.from(id, 'hex'), event: value, crc: crc32(value), cursor: partition * SPAN + offset });
         } catch (error) {
           if (!(error instanceof StemmaError) || error.code !== 'HASH_MISMATCH') throw error;
           refusals.push({ partition, offset, error });
