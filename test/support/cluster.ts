@@ -1,5 +1,5 @@
 /** Distributed mode as a user starts it, in a home of its own, and what a test does to its processes. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDirectoryBlobs } from '../../services/adapters/blob/directory.js';
@@ -9,6 +9,7 @@ import { openCluster } from '../../services/cluster/cluster.js';
 import type { ChildExit } from '../../services/runtime/child-process.js';
 import { readConfig } from '../../services/runtime/config.js';
 import { openLogs } from '../../services/runtime/open-logs.js';
+import { statOf } from './proc-stat.js';
 
 export interface RunningCluster {
   readonly home: string;
@@ -81,8 +82,9 @@ export async function startCluster(rollouts: number, settings: { readonly [name:
 
 async function stopped(pid: number): Promise<void> {
   for (;;) {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    if (stat.slice(stat.lastIndexOf(')') + 2)[0] === 'T') return;
+    const stat = statOf(pid);
+    if (stat === undefined) throw new Error(`process ${pid} is gone`);
+    if (stat[0] === 'T') return;
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { newHome } from './homes.js';
+import { statOf } from './proc-stat.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/services/cli/main.js');
 
@@ -82,13 +83,7 @@ export function descendants(root: number): number[] {
 }
 
 function parentOf(pid: number): number {
-  try {
-    // pid (comm) state ppid …; comm may hold spaces and parentheses.
-    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return 0;
-  }
+  return Number(statOf(pid)?.[1] ?? 0);
 }
 
 function argvOf(pid: number): string[] {
@@ -100,10 +95,6 @@ function argvOf(pid: number): string[] {
 }
 
 export function isRunning(pid: number): boolean {
-  try {
-    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2)[0] !== 'Z';
-  } catch {
-    return false;
-  }
+  const stat = statOf(pid);
+  return stat !== undefined && stat[0] !== 'Z';
 }

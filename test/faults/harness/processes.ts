@@ -1,6 +1,7 @@
 /** Processes from outside: /proc says whether a fault really happened. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { statOf } from '../../support/proc-stat.js';
 
 /** What is looked at is often all of /proc. */
 const LOOK_EVERY_MS = 50;
@@ -8,16 +9,6 @@ const LOOK_EVERY_MS = 50;
 /** R, S, D, T (stopped), Z …; '' when it is gone. */
 export function stateOf(pid: number): string {
   return statOf(pid)?.[0] ?? '';
-}
-
-function statOf(pid: number): string[] | undefined {
-  try {
-    // pid (comm) state ppid …; comm may hold spaces and parentheses.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
-  }
 }
 
 /** The process and all below it. */

@@ -1,12 +1,14 @@
 /** A worker's process that is stopped while a workflow decides, and let go on: the decision is made, the process lives. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildWorkflowBundle } from '../../../services/worker/bundle.js';
+import { statOf } from '../../support/proc-stat.js';
 import { openTemporalBench, type TemporalBench } from '../../support/temporal-bench.js';
 import { NO_TEMPORAL, findTemporal } from '../../support/temporal-executable.js';
 
@@ -59,7 +61,7 @@ function told(lines: Interface, line: string): Promise<void> {
 }
 
 async function exit(child: ChildProcess): Promise<string> {
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once('exit', (...how) => resolve(how)));
+  const [code, signal] = await once(child, 'exit') as [number | null, string | null];
   return `the worker's process ended: ${code ?? signal}`;
 }
 
@@ -79,9 +81,9 @@ async function burns(pid: number, ms: number): Promise<void> {
   while (used(pid) < enough) await delay(TICK_MS);
 }
 
-/** utime and stime of /proc/PID/stat, in ticks of a hundredth of a second. */
+/** utime and stime, in ticks of a hundredth of a second. */
 function used(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  const stat = statOf(pid);
+  if (stat === undefined) throw new Error(`process ${pid} is gone`);
+  return (Number(stat[11]) + Number(stat[12])) * TICK_MS;
 }
