@@ -58,8 +58,9 @@ const STOP_WITHIN_MS = 3000;
  * After how long Temporal's SDK interrupts a decision. It counts by the clock on the wall: with its five seconds, a process that is stopped
  * for six while a workflow decides, as a frozen container is, comes back into an interrupted promise, and Node then ends the whole process
  * ("async hook stack has become corrupted", nodejs/node issue 38503). Workflow code has no loop that could run for so long.
+ * The SDK takes it as it takes its other options; their type leaves it out.
  */
-const DECIDES_WITHIN = '1 hour';
+const UNINTERRUPTED = { isolateExecutionTimeout: '1 hour' };
 
 type Queue = keyof HostedActivities;
 
@@ -114,18 +115,13 @@ async function createWorkers(spec: WorkersSpec, queues: readonly Queue[], hostin
   }
 }
 
-/** The SDK takes it as it takes its other options; its type leaves it out. */
-interface Interrupted {
-  readonly isolateExecutionTimeout: string;
-}
-
 interface Hosting {
   readonly connection: NativeConnection;
   readonly bundle: WorkflowBundle | undefined;
   readonly metrics: ActivityMetrics;
 }
 
-function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metrics }: Hosting): WorkerOptions & Interrupted {
+function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metrics }: Hosting): WorkerOptions {
   metrics.slots(queue, CONCURRENT[queue]);
   return {
     connection,
@@ -135,7 +131,7 @@ function optionsOf(spec: WorkersSpec, queue: Queue, { connection, bundle, metric
     interceptors: { activity: [traceActivity] },
     sinks: traceSinks,
     ...(queue === 'worker' && bundle ? { workflowBundle: { code: bundle.code } } : {}),
-    isolateExecutionTimeout: DECIDES_WITHIN,
+    ...UNINTERRUPTED,
     maxConcurrentActivityTaskExecutions: CONCURRENT[queue],
     maxConcurrentActivityTaskPolls: 4,
     // A workflow of a killed process moves to another after a second.

@@ -8,14 +8,12 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { findDoor } from '../../services/runtime/door-file.js';
 import { openTls, type Tls } from '../../services/runtime/tls/tls.js';
 import { askOwn } from '../../services/runtime/tls/web.js';
-import { plantSecrets, type Planted } from '../support/planted-secrets.js';
+import { BY_DESIGN, plantSecrets, type Planted } from '../support/planted-secrets.js';
 import { cli, startUp, type Quickstart } from '../support/quickstart.js';
 import { describeWithKafka } from '../support/real-kafka.js';
 import { findSecrets, findSecretsBelow } from '../support/secret-search.js';
 
 const RUN = 'micro-s1-1';
-/** Secrets by design, mode 0600. */
-const BY_DESIGN = ['gateway.token', 'gateway-keys.json'];
 const SERVICES = ['distiller', 'gateway', 'learner', 'rollout-1', 'teacher-scoring', 'worker'];
 
 describeWithKafka('secrets in distributed mode', () => {

@@ -17,14 +17,12 @@ import { findDoor, type Door } from '../../services/runtime/door-file.js';
 import { openBlobs } from '../../services/runtime/open-blobs.js';
 import { openLogs } from '../../services/runtime/open-logs.js';
 import { GrpcWire } from '../fuzz/harness/grpc-call.js';
-import { newSecret, plantSecrets, type Planted } from '../support/planted-secrets.js';
+import { BY_DESIGN, newSecret, plantSecrets, type Planted } from '../support/planted-secrets.js';
 import { cli, startUp, type Quickstart } from '../support/quickstart.js';
 import { findSecrets, findSecretsBelow, type Find } from '../support/secret-search.js';
 
 const RUN = 'told-of-everywhere-1';
 const SERVICE = '/stemma.v1.ControlService';
-/** Secrets by design, mode 0600; whoever owns the home is the run. */
-const BY_DESIGN = ['gateway.token', 'gateway-keys.json'];
 
 /** Names that a caller made up, which the answer to that caller says back: a misspelt field is found that way. */
 const OWN_WORDS = ['key as a field', 'key as a method over gRPC'];

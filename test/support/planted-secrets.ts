@@ -34,6 +34,9 @@ export interface Planted {
 /** Long enough that no chance writes it. */
 export const newSecret = (what: string): string => `${what}-${randomBytes(12).toString('hex')}`;
 
+/** Files of the home that hold secrets by design, mode 0600; whoever owns the home is the run. */
+export const BY_DESIGN = ['gateway.token', 'gateway-keys.json'];
+
 const KAFKA_USER = 'stemma';
 
 export async function plantSecrets(): Promise<Planted> {

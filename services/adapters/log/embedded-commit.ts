@@ -3,9 +3,7 @@ import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import { logError } from './embedded-file.js';
 import { prepareInsert, type Insert } from './embedded-insert.js';
-import { toWire, type CommitGroup, type Committed, type WireError } from './embedded-protocol.js';
-
-const ID_BYTES = 16;
+import { ID_BYTES, toWire, type CommitGroup, type Committed, type WireError } from './embedded-protocol.js';
 
 export type Commit = (group: CommitGroup) => Committed;
 

@@ -2,9 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
-import type { CommitGroup } from './embedded-protocol.js';
-
-const ID_BYTES = 16;
+import { ID_BYTES, type CommitGroup } from './embedded-protocol.js';
 
 export interface EncodedAppend {
   readonly events: readonly Event[];

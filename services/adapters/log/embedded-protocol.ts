@@ -8,6 +8,9 @@ export interface WriterOptions {
   readonly maxFileBytes: number;
 }
 
+/** Of an event's id as it is sent and stored. */
+export const ID_BYTES = 16;
+
 /** Appends that become one commit. Event i has ids[16i..], streams[streamOf[i]] and lengths[i] of `bytes` from starts[i] on. */
 export interface CommitGroup {
   readonly kind: 'commit';

@@ -5,7 +5,7 @@ import { encodeAppend, groupOf } from '../../../../../services/adapters/log/embe
 import { newEvent } from '../../../../../services/runtime/new-event.js';
 import { EPISODE, RUN, turn, turnEvent } from '../../../../support/log-events.js';
 
-/** Lengths whose varints have one byte (a claim-less, almost empty one is not to be had), two, three and four. */
+/** With the bare one: lengths whose varints have one byte, two, three and four. */
 const events = [8, 200, 30_000, 2_200_000, 9].map((bytes, number) => newEvent({ stream: EPISODE, run: RUN, claim: 'c', seq: number + 1 }, turn(number, '', bytes)));
 const bare = Event.fromPartial({ id: '0'.repeat(32), stream: 's' });
 
