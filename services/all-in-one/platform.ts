@@ -46,7 +46,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const views = createRunViews({ ...services, logger });
     closers.add(() => views.close());
     registerRunMetrics(registry, () => views.current());
-    const [failed, waiting] = [failure(options, closers), { onWait: onStart, withinMs: TEMPORAL_ANSWERS_WITHIN_MS }];
+    const [failed, waiting] = [failure(options, closers), { onWait: onStart, stop: options.stop, withinMs: TEMPORAL_ANSWERS_WITHIN_MS }];
     void services.sidecar.exited.then((exit) => failed(sidecarEnded(exit)));
     onStart('workers');
     const trouble = watchTrouble(options);

@@ -16,5 +16,9 @@ const code = await runCli({
   exitNow: (exitCode) => process.exit(exitCode),
 }, process.argv.slice(2));
 
-// Not process.exit: what is still on its way to stdout must arrive in a pipe.
+/** For what still holds the process when its work is done, as a thread of native code may. */
+const ENDS_WITHIN_MS = 5_000;
+
+// Not process.exit at once: what is still on its way to stdout must arrive in a pipe, however slowly it is read.
 process.exitCode = code;
+process.stdout.write('', () => process.stderr.write('', () => void setTimeout(() => process.exit(), ENDS_WITHIN_MS).unref()));

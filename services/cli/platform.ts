@@ -71,6 +71,8 @@ export interface Platform extends Stores, Controls {
 export interface PlatformOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** Ends the waiting at the start for a Temporal that does not answer. */
+  readonly stop?: AbortSignal;
   /** Says in a few words what is being started; shown to the person who waits. */
   readonly onStart: (what: string) => void;
   /** Something that only a person can mend, such as a full disk; work is tried again meanwhile. Called once a message. */

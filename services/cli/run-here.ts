@@ -52,17 +52,31 @@ export async function runHere(deps: CliDeps, request: RunHere): Promise<number> 
     terminal.say(choice.resumed === null
       ? `Run ${choice.run}: recipe ${request.recipe.name}, seed ${request.seed}.`
       : `Going on with run ${choice.run} from where it was: ${whereItStands(choice.resumed)}.`);
-    const givenUp = new AbortController();
-    const platform = await openPlatform(deps, { config, onlyRun: choice.run, onGivenUp: (error) => givenUp.abort(error), onFailure: (error) => givenUp.abort(error) });
-    try {
-      return await drive(deps, { config, platform, request, run: choice.run, signal: AbortSignal.any([stopAsked, givenUp.signal]) });
-    } finally {
-      await platform.close();
-    }
+    return runOpen(deps, { config, request, run: choice.run, stopAsked }).catch((error: unknown) => {
+      // It ended the waiting for a Temporal that does not answer.
+      if (!stopAsked.aborted || !(error instanceof StemmaError) || !error.retriable) throw error;
+      terminal.say('Stopped before it began. The same command goes on from here.');
+      return EXIT_INTERRUPTED;
+    });
   }, saysSo);
 }
 
-type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'onGivenUp' | 'onFailure'>;
+interface RunOpen extends Pick<Drive, 'config' | 'request' | 'run'> {
+  readonly stopAsked: AbortSignal;
+}
+
+async function runOpen(deps: CliDeps, { stopAsked, ...what }: RunOpen): Promise<number> {
+  const givenUp = new AbortController();
+  const end = (error: StemmaError): void => givenUp.abort(error);
+  const platform = await openPlatform(deps, { config: what.config, onlyRun: what.run, stop: stopAsked, onGivenUp: end, onFailure: end });
+  try {
+    return await drive(deps, { ...what, platform, signal: AbortSignal.any([stopAsked, givenUp.signal]) });
+  } finally {
+    await platform.close();
+  }
+}
+
+type Opening = Pick<PlatformOptions, 'config' | 'onlyRun' | 'stop' | 'onGivenUp' | 'onFailure'>;
 
 async function openPlatform(deps: CliDeps, opening: Opening): Promise<Platform> {
   const { config } = opening;

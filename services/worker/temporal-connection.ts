@@ -22,7 +22,7 @@ export function connectClient({ address, tls }: TemporalAt): Promise<Connection>
 
 export interface WorkerConnection {
   current(): NativeConnection;
-  /** These workers go over to each new connection; what they are asking for meanwhile ends on the old one. */
+  /** These workers, and those that are added to them, go over to each new connection; what they are asking for meanwhile ends on the old one. */
   serve(workers: readonly Worker[]): void;
   close(): Promise<void>;
 }

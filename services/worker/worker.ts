@@ -8,7 +8,6 @@ import { Registry } from 'prom-client';
 import { StemmaError } from '../../core/errors.js';
 import type { DistillerActivities, LearnerActivities, RolloutActivities, RunActivities } from '../../workflows/activities.js';
 import type { HealthCheck } from '../runtime/health.js';
-import { settleAll } from '../runtime/settle-all.js';
 import { waitFor, type Waiting } from '../runtime/wait-for.js';
 import { createActivityMetrics, type ActivityMetrics } from './activity-metrics.js';
 import { loadWorkflowBundle, type WorkflowBundle } from './bundle.js';
@@ -73,8 +72,7 @@ export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
   const bundle = spec.activities.worker ? spec.bundle ?? await loadWorkflowBundle() : undefined;
   const metrics = createActivityMetrics(spec.registry ?? new Registry());
   const queues = (Object.keys(CONCURRENT) as Queue[]).filter((queue) => spec.activities[queue] !== undefined);
-  const create = (): Promise<Created> => createWorkers(spec, queues, { bundle, metrics });
-  const { connected, workers } = await (spec.waiting ? waitFor(create, spec.waiting) : create());
+  const { connected, workers } = await createWorkers(spec, queues, { bundle, metrics });
   let stopping = false;
   const runs = workers.map((worker, index) => worker.run().catch((error: unknown) => {
     if (!stopping) spec.onFailure?.(workerFailure(queues[index] as Queue, error));
@@ -86,10 +84,8 @@ export async function startWorkers(spec: WorkersSpec): Promise<Workers> {
         stopping = true;
         for (const worker of workers) worker.shutdown();
       }
-      const stopped = Promise.all(runs).then(() => connected.close()).catch(() => undefined);
-      const late = new AbortController();
       // A server that is away would hold back the polls that shutdown waits for.
-      await Promise.race([stopped.finally(() => late.abort()), delay(STOP_WITHIN_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+      await endWithin(STOP_WITHIN_MS, Promise.all(runs).then(() => connected.close()));
     },
   };
 }
@@ -100,19 +96,32 @@ interface Created {
   readonly workers: readonly Worker[];
 }
 
-/** Asks the server about the namespace: it has to be there. */
+/**
+ * The server is asked about the namespace before any worker asks it: what the SDK made for a worker that is refused, its threads too, is left behind and keeps
+ * the process from ending. So does a worker that was created and never runs; each is waited for by itself, and not created again with the next.
+ */
 async function createWorkers(spec: WorkersSpec, queues: readonly Queue[], hosting: Omit<Hosting, 'connection'>): Promise<Created> {
-  const connected = await connectWorkers({ address: spec.address, tls: spec.tls ?? null }, (error) => spec.onLog?.('ERROR', error.message, {}));
-  const connection = connected.current();
+  const reached = <T>(open: () => Promise<T>): Promise<T> => {
+    const tried = (): Promise<T> => open().catch((error: unknown) => { throw unreachable(spec.address, error); });
+    return spec.waiting ? waitFor(tried, spec.waiting) : tried();
+  };
+  const connected = await reached(() => connectWorkers({ address: spec.address, tls: spec.tls ?? null }, (error) => spec.onLog?.('ERROR', error.message, {})));
+  const workers: Worker[] = [];
+  connected.serve(workers);
   try {
-    const workers = await settleAll(queues.map((queue) => Worker.create(optionsOf(spec, queue, { connection, ...hosting }))));
-    connected.serve(workers);
+    await reached(() => connected.current().workflowService.describeNamespace({ namespace: spec.namespace }));
+    for (const queue of queues) workers.push(await reached(() => Worker.create(optionsOf(spec, queue, { connection: connected.current(), ...hosting }))));
     return { connected, workers };
   } catch (error) {
-    // Refused while a worker that was created holds it.
-    await connected.close().catch(() => undefined);
-    throw unreachable(spec.address, error);
+    await endWithin(STOP_WITHIN_MS, Promise.all(workers.map((worker) => worker.runUntil(Promise.resolve()))).then(() => connected.close()));
+    throw error;
   }
+}
+
+/** What takes longer, or fails, goes on by itself. */
+async function endWithin(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([work.catch(() => undefined).finally(() => late.abort()), delay(ms, undefined, { signal: late.signal }).catch(() => undefined)]);
 }
 
 interface Hosting {

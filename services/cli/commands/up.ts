@@ -30,7 +30,7 @@ interface Opened {
 function up(deps: CliDeps, options: Options): Promise<void> {
   return withShutdown(deps, async (stopAsked) => {
     const failed = new AbortController();
-    const platform = await (options.distributed ? openDistributed(deps, options, stopAsked) : openHere(deps, (error) => failed.abort(error)))
+    const platform = await (options.distributed ? openDistributed(deps, options, stopAsked) : openHere(deps, stopAsked, (error) => failed.abort(error)))
       .catch((error: unknown) => {
         if (stopAsked.aborted) return undefined;
         throw error;
@@ -47,11 +47,11 @@ function up(deps: CliDeps, options: Options): Promise<void> {
   });
 }
 
-async function openHere(deps: CliDeps, onFailure: (error: StemmaError) => void): Promise<Opened> {
+async function openHere(deps: CliDeps, stop: AbortSignal, onFailure: (error: StemmaError) => void): Promise<Opened> {
   const config = deps.config();
   const file = logFileOf(config);
   const platform = await (await deps.doors()).openPlatform({
-    config, onFailure, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
+    config, stop, onFailure, logger: createLogger({ service: 'all-in-one', level: config.logLevel, file }),
     onStart: (what) => deps.terminal.say(`  ${what}`),
   });
   sayAddresses(deps, platform, file);

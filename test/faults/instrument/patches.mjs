@@ -23,7 +23,7 @@ export const PATCHES = {
   proxied: [
     { file: 'services/runtime/sidecar-process.js', find: 'address: `127.0.0.1:${ready.port}`', replace: "address: stemmaInstrument.via('sidecar', `127.0.0.1:${ready.port}`)" },
     { file: 'services/runtime/temporal-process.js', find: 'address, namespace: NAMESPACE', replace: "address: stemmaInstrument.via('temporal', address), namespace: NAMESPACE" },
-    { file: 'services/worker/worker.js', find: 'await connectWorkers({ address: spec.address,', replace: "await connectWorkers({ address: stemmaInstrument.own('temporal', spec.address)," },
+    { file: 'services/worker/worker.js', find: 'connectWorkers({ address: spec.address,', replace: "connectWorkers({ address: stemmaInstrument.own('temporal', spec.address)," },
     { file: 'services/adapters/log/kafka-client.js', find: 'connectTcp({ host, port }, onConnect)', replace: "connectTcp(stemmaInstrument.ownEndpoint('broker', { host, port }), onConnect)" },
     { file: 'services/cluster/cluster.js', find: 'scoringPorts.map((port) => `${dialable(config.listenHost)}:${port}`)', replace: "scoringPorts.map((port) => stemmaInstrument.via('teacher-scoring', `${dialable(config.listenHost)}:${port}`))" },
     {
