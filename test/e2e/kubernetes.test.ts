@@ -49,6 +49,7 @@ describeWithKube('the micro recipe as a TrainingRun', () => {
     await edit({ suspend: true });
     const suspended = await when((run) => run.status?.phase === 'Suspended');
     expect(reason(suspended, 'Suspended')).toBe('Suspended');
+    await kubelet.down();
     const starts = kubelet.starts();
     await edit({ suspend: false });
     await when((run) => run.status?.phase === 'Running' && reason(run, 'Suspended') === 'NotSuspended');

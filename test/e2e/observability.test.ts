@@ -1,6 +1,7 @@
 /**
- * Dashboards and alerts against reality: a real Prometheus scrapes a real platform that runs the micro recipe, and evaluates the committed rules; then every
- * query of every dashboard and alert is asked. STEMMA_TEST_PICTURES=FOLDER also draws each dashboard from the answers into that folder.
+ * Dashboards and alerts against reality: a real Prometheus scrapes a real platform that runs micro with more steps, and evaluates the committed rules; then every
+ * query of every dashboard and alert is asked. With micro's own steps a fast machine ends each stage between two scrapes, and what is shown of a running stage never is.
+ * STEMMA_TEST_PICTURES=FOLDER also draws each dashboard from the answers into that folder.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ import { drawDashboard, type DrawnPanel } from '../support/dashboard-picture.js'
 import { platformMetrics } from '../support/every-metric.js';
 import { describeWithPrometheus, promtool, startPrometheus, type Prometheus, type Series } from '../support/prometheus.js';
 import { cli, startUp, type Quickstart } from '../support/quickstart.js';
+import { writeLongRecipe } from '../faults/harness/recipes.js';
 
 /** Panels that show nothing of a run in which nothing goes wrong. */
 const NOTHING_WRONG: { readonly [panel: string]: string } = {
@@ -78,6 +80,7 @@ const unqualified = (name: string): string => name.replace(/_(bucket|sum|count)$
 describeWithPrometheus('observability', () => {
   const directory = mkdtempSync(join(tmpdir(), 'stemma-observability-'));
   const home = join(directory, 'home');
+  const recipe = writeLongRecipe(directory);
   let prometheus: Prometheus;
   let platform: Quickstart;
   let page: string;
@@ -104,7 +107,7 @@ describeWithPrometheus('observability', () => {
     await whenTrue(async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok === true);
     await whenTrue(async () => (await prometheus.range('up{job="stemma"} == 1', from, Date.now() / 1000, 1)).length > 0);
     from = Date.now() / 1000;
-    const submitted = await cli(home, ['run', 'micro', '--seed', '1', '--json']);
+    const submitted = await cli(home, ['run', recipe.file, '--seed', '1', '--json']);
     expect(submitted.code, submitted.stderr).toBe(0);
     // Until the end of the run has been seen a few times.
     let ended: Series | undefined;
@@ -168,8 +171,8 @@ describeWithPrometheus('observability', () => {
   it('the series of a run are few, and none is of an episode', () => {
     const samples = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     const ours = samples.filter((line) => line.startsWith('stemma_'));
-    const ofRun = ours.filter((line) => line.includes('run="micro-s1-1"'));
-    console.log(`series of a micro run: ${ofRun.length} of the run, ${ours.length - ofRun.length} of the process, ${samples.length} on the page`);
+    const ofRun = ours.filter((line) => line.includes(`run="${recipe.run}"`));
+    console.log(`series of a run: ${ofRun.length} of the run, ${ours.length - ofRun.length} of the process, ${samples.length} on the page`);
     // STAGE.STEP.ROUND.PROMPT.SAMPLE
     expect(samples.filter((line) => /"[^"]*\.\d+\.\d+\.\d+\.\d+"/.test(line))).toEqual([]);
     expect(ofRun.length).toBeGreaterThan(200);
@@ -191,7 +194,7 @@ describeWithPrometheus('observability', () => {
         }
         drawn.push({ panel, series });
       }
-      const caption = `From a Prometheus that scraped a run of recipes/micro.yaml each second; a model too small to learn. Drawn by Stemma's own charts: not Grafana's rendering.`;
+      const caption = `From a Prometheus that scraped a run of recipes/micro.yaml with more steps each second; a model too small to learn. Drawn by Stemma's own charts: not Grafana's rendering.`;
       const picture = drawDashboard({ title: dashboard.title ?? '', caption, panels: drawn, from, to });
       expect(picture.match(/<(polyline|circle|rect class="panel")/g)?.length).toBeGreaterThanOrEqual(own.length);
       if (folder === undefined) continue;

@@ -30,6 +30,8 @@ export interface StandInKubelet {
   readonly home: string;
   /** How often the pod's process was started. */
   readonly starts: () => number;
+  /** Resolves when it is gone because it is not wanted: what is wanted is looked at now and then, so until here it may be missed that it ever was not. */
+  down(): Promise<void>;
   /** kill -9; it is started again. Resolves when it is gone. */
   kill(): Promise<void>;
   close(): Promise<void>;
@@ -52,6 +54,7 @@ export function standInKubelet(kube: RealKube, options: StandInOptions): StandIn
   const closed = new AbortController();
   let pod: Quickstart | undefined;
   let starts = 0;
+  let wantedNow = true;
   const wanted = (): Promise<StatefulSet | undefined> => kube.api.call<StatefulSet>({ method: 'GET', path: pathOf('StatefulSet', namespace, name) }).catch(() => undefined);
   const stop = async (): Promise<void> => {
     pod?.process.kill('SIGTERM');
@@ -61,7 +64,8 @@ export function standInKubelet(kube: RealKube, options: StandInOptions): StandIn
   const follow = async (): Promise<void> => {
     while (!closed.signal.aborted) {
       const set = await wanted();
-      if ((set?.spec.replicas ?? 0) === 0) await stop();
+      wantedNow = (set?.spec.replicas ?? 0) > 0;
+      if (!wantedNow) await stop();
       else if (pod === undefined && set !== undefined) {
         const started = pod = await start(kube, set, options);
         starts += 1;
@@ -73,6 +77,12 @@ export function standInKubelet(kube: RealKube, options: StandInOptions): StandIn
   const following = follow();
   return {
     home, starts: () => starts,
+    async down() {
+      while (wantedNow || pod !== undefined) {
+        closed.signal.throwIfAborted();
+        await delay(LOOK_EVERY_MS);
+      }
+    },
     async kill() {
       const victim = pod;
       victim?.process.kill('SIGKILL');
