@@ -4,6 +4,7 @@ import type Database from 'better-sqlite3';
 import { StemmaError } from '../../../core/errors.js';
 import { firstWord } from './embedded-entry.js';
 import { corrupt, decodeEvent } from './embedded-file.js';
+import { RowBatch } from './row-batch.js';
 import { StreamEnds, type StreamEnd } from './stream-ends.js';
 
 export interface NewRow {
@@ -35,7 +36,10 @@ interface StoredRow {
 }
 
 export function prepareInsert(db: Database.Database, file: string): Insert {
-  const rows = new NewRows(db);
+  const rows = new RowBatch(db, 'INSERT INTO events(cursor, stream, position, id, crc, previous, event)', 7);
+  const greatest = db.prepare<[], number>('SELECT coalesce(max(cursor), 0) FROM events').pluck();
+  /** Of all rows, those that wait included; undefined: as the file says. Nobody else writes meanwhile. */
+  let last: number | undefined;
   const stored = db.prepare<[number], StoredRow>('SELECT id, event FROM events WHERE cursor = ?');
   const ends = new StreamEnds(db, file);
 
@@ -56,6 +60,7 @@ export function prepareInsert(db: Database.Database, file: string): Insert {
     },
     reset() {
       rows.forget();
+      last = undefined;
       ends.forget();
     },
     recheck: () => ends.recheck(),
@@ -66,57 +71,11 @@ export function prepareInsert(db: Database.Database, file: string): Insert {
         refuseAltered(before.event, event);
         return before.position;
       }
-      const at = cursor ?? rows.nextCursor();
-      rows.add(at, end.stream, end.count, id, crc, end.last, event);
+      const at = cursor ?? (last = (last ?? greatest.get() ?? 0) + 1);
+      for (const value of [at, end.stream, end.count, id, crc, end.last, event]) rows.put(value);
       return ends.advance(end, at, id);
     },
   };
-}
-
-const ROW = '(?, ?, ?, ?, ?, ?, ?)';
-const COLUMNS = 7;
-/** So many rows a statement take a fifth less time than one by one; more take no less. */
-const TOGETHER = 16;
-
-/** Rows of a transaction, written some together. */
-class NewRows {
-  private readonly addOne;
-  private readonly addMany;
-  private readonly greatest;
-  private readonly values: unknown[] = [];
-  /** Of all rows, those that wait included; undefined: as the file says. */
-  private last: number | undefined;
-
-  constructor(db: Database.Database) {
-    const insert = 'INSERT INTO events(cursor, stream, position, id, crc, previous, event) VALUES';
-    this.addOne = db.prepare(`${insert} ${ROW}`);
-    this.addMany = db.prepare(`${insert} ${Array.from({ length: TOGETHER }, () => ROW).join(', ')}`);
-    this.greatest = db.prepare<[], number>('SELECT coalesce(max(cursor), 0) FROM events').pluck();
-  }
-
-  /** Nobody else writes meanwhile. */
-  nextCursor(): number {
-    this.last = (this.last ?? this.greatest.get() ?? 0) + 1;
-    return this.last;
-  }
-
-  add(...row: readonly [cursor: number, stream: number, position: number, id: Uint8Array, crc: number, previous: number, event: Uint8Array]): void {
-    this.values.push(...row);
-    if (this.values.length < TOGETHER * COLUMNS) return;
-    this.addMany.run(this.values);
-    this.values.length = 0;
-  }
-
-  /** Before anything is read that may be among them. */
-  flush(): void {
-    for (let at = 0; at < this.values.length; at += COLUMNS) this.addOne.run(this.values.slice(at, at + COLUMNS));
-    this.values.length = 0;
-  }
-
-  forget(): void {
-    this.values.length = 0;
-    this.last = undefined;
-  }
 }
 
 /** recordedAt and seq may differ when a fact is written again; the fact may not. */

@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 import { corrupt } from './embedded-file.js';
 import { cursorOf, ENTRY_EVENTS, entryRow, firstWord, indexedOf, newEntry, readEntry, setEntry, wordOf, type Entry, type EntryRow } from './embedded-entry.js';
+import { RowBatch } from './row-batch.js';
 import { LongSeen, ShortSeen, type SeenWords } from './seen-words.js';
 
 /** A whole number of entries: the words of a stream that grows beyond it are read from them. */
@@ -49,7 +50,7 @@ export class StreamEnds {
   private round = 0;
   private readonly findHead;
   private readonly addStream;
-  private readonly setHead;
+  private readonly heads;
   private readonly addEntry;
   private readonly findEntries;
   private readonly findEntry;
@@ -59,7 +60,7 @@ export class StreamEnds {
     this.findHead = db.prepare<[string], HeadRow>(
       'SELECT id, coalesce(last, 0) AS last, coalesce(count, 0) AS count FROM streams LEFT JOIN heads ON stream = id WHERE name = ?');
     this.addStream = db.prepare('INSERT INTO streams(name) VALUES (?)');
-    this.setHead = db.prepare('INSERT OR REPLACE INTO heads(stream, last, count) VALUES (?, ?, ?)');
+    this.heads = new RowBatch(db, 'INSERT OR REPLACE INTO heads(stream, last, count)', 3);
     this.addEntry = db.prepare('INSERT INTO entries(stream, first, crc, body) VALUES (?, ?, ?, ?)');
     this.findEntries = db.prepare<[number], EntryRow>('SELECT first, crc, body FROM entries WHERE stream = ? ORDER BY first');
     this.findEntry = db.prepare<[number, number], EntryRow>('SELECT first, crc, body FROM entries WHERE stream = ? AND first = ?');
@@ -108,9 +109,10 @@ export class StreamEnds {
   /** Writes the ends that moved: last in every transaction. */
   save(): void {
     for (const end of this.changed) {
-      this.setHead.run(end.stream, end.last, end.count);
+      for (const value of [end.stream, end.last, end.count]) this.heads.put(value);
       end.changed = false;
     }
+    this.heads.flush();
     this.changed = [];
     // Not between two events of a transaction: what is forgotten must be as in the file.
     if (this.youngBytes > this.mostBytes) this.age();
@@ -118,6 +120,7 @@ export class StreamEnds {
 
   /** After a rollback. */
   forget(): void {
+    this.heads.forget();
     this.young.clear();
     this.old.clear();
     this.youngBytes = 0;
