@@ -123,7 +123,8 @@ consecutive seeds meet each and no trial strikes one role only; what was drawn a
 
 **Recovery** is counted from the end of the cause to the next new fact in the log; where the sidecar had to start, from when it was ready. What it is made of: a process's start; up to five seconds until missing
 heartbeats are noticed; a second for a lone broker's old session; at most three seconds between Temporal's retries. **Turns repeated**: of one episode, after one fault. One is the turn that was in flight: whoever samples a
-turn after an episode's first reads back its claim before.
+turn after an episode's first reads back its claim before. So an episode has at most as many turns sampled again as it was taken over, and a trial in which one has more fails. A busy machine that misses heartbeats
+takes an episode over twice in one disturbance.
 
 The checker itself is tested: claims ignored, dedupe off and acknowledgement before fsync are each caught (\`test/faults/broken.test.ts\`).
 

@@ -45,7 +45,7 @@ const SHOWS: { readonly [M in Mode]: Partial<Verdict['asynchrony']> } = {
   synchronous: { weighted: 0, dropped: 0, changed: 0 }, weight: { weighted: SOME }, drop: { dropped: SOME }, 'inside-turn': { changed: SOME },
 };
 
-const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [], replay: 'IDENTICAL' };
+const CLEAN = { lost: [], duplicated: [], mislabelled: [], ledger: [], repeatedInVain: [], replay: 'IDENTICAL' };
 
 /** In one process: the facts that trials of both platforms strike at. */
 interface Undisturbed {
@@ -117,8 +117,8 @@ async function leftAlone(mode: Mode): Promise<Undisturbed> {
 }
 
 /** What a verdict says besides lost, duplicated and mislabelled. */
-function unclean({ ledger, replay, weights }: Verdict, expected: string): string[] {
-  return [...ledger, ...(replay === 'IDENTICAL' ? [] : [`replay: ${replay}`]), ...(expected === '' || weights === expected ? [] : ['ended in other weights'])];
+function unclean({ ledger, repeatedInVain, replay, weights }: Verdict, expected: string): string[] {
+  return [...ledger, ...repeatedInVain, ...(replay === 'IDENTICAL' ? [] : [`replay: ${replay}`]), ...(expected === '' || weights === expected ? [] : ['ended in other weights'])];
 }
 
 type Recorded = { readonly platform: string; readonly planned: readonly Pick<Fault, 'role' | 'kind'>[] }

@@ -5,7 +5,7 @@ import type { StageFacts } from '../../../core/projection/facts.js';
 import { isDatasetRow } from '../../../core/projection/ledger-batches.js';
 import type { RunView } from '../../../core/projection/run-view.js';
 import { Event } from '../../../proto/gen/stemma/v1/events.js';
-import type { OracleLine } from './oracle.js';
+import type { OracleLine, SampledLine } from './oracle.js';
 
 /** Every stream that anyone tried to write. */
 export async function readStreams(log: EventLog, oracle: readonly OracleLine[]): Promise<Map<string, readonly StoredEvent[]>> {
@@ -57,6 +57,27 @@ function usesOfStage(stage: string, { closed, committed, datasets }: StageFacts)
   ];
 }
 
+/** A turn is known by its seed and what stands before it: part of a turn that goes on with other weights has more before it. */
+function turnOf({ seed, tokens }: SampledLine): string {
+  return `${seed} after ${tokens}`;
+}
+
+/** Episodes of which more turns were sampled again than they were taken over: a take-over may repeat the one turn that was in flight, and no more. */
+export function repeatedInVain(oracle: readonly OracleLine[], episodeOfSeed: ReadonlyMap<string, string>, streamOf: (episode: string) => string): string[] {
+  const claims = new Map<string, Set<string>>();
+  for (const line of oracle) if (line.line === 'attempted' && line.type === 'claimed') claims.set(line.stream, new Set([...claims.get(line.stream) ?? [], line.key]));
+  const sampled = oracle.filter((line) => line.line === 'sampled');
+  const times = new Map<string, string[]>();
+  for (const line of sampled) {
+    const episode = episodeOfSeed.get(line.seed) ?? line.seed;
+    times.set(episode, [...times.get(episode) ?? [], turnOf(line)]);
+  }
+  return [...times].flatMap(([episode, turns]) => {
+    const [repeats, takeOvers] = [turns.length - new Set(turns).size, (claims.get(streamOf(episode))?.size ?? 0) - 1];
+    return repeats > takeOvers ? [`episode ${episode}: ${repeats} turns sampled again, ${takeOvers} take-overs`] : [];
+  });
+}
+
 /** For each fault in order: how many turns of one episode were sampled again after it, at most over all episodes. */
 export function repeatedTurns(oracle: readonly OracleLine[], episodeOfSeed: ReadonlyMap<string, string>): number[] {
   const seen = new Set<string>();
@@ -66,8 +87,9 @@ export function repeatedTurns(oracle: readonly OracleLine[], episodeOfSeed: Read
     if (line.line !== 'sampled') continue;
     const current = repeats.at(-1);
     const episode = episodeOfSeed.get(line.seed) ?? line.seed;
-    if (seen.has(line.seed)) current?.set(episode, (current.get(episode) ?? 0) + 1);
-    seen.add(line.seed);
+    const turn = turnOf(line);
+    if (seen.has(turn)) current?.set(episode, (current.get(episode) ?? 0) + 1);
+    seen.add(turn);
   }
   return repeats.map((counts) => Math.max(0, ...counts.values()));
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { episodeFold } from '../../../core/episode/episode.js';
 import { foldStream } from '../../../core/log/fold.js';
+import { episodeStream } from '../../../core/log/keys.js';
 import type { RunLogs, StoredEvent } from '../../../core/ports.js';
 import { checkLedger } from '../../../core/projection/ledger.js';
 import { runViewOf, type RunView } from '../../../core/projection/run-view.js';
@@ -10,7 +11,7 @@ import { createRunContexts } from '../../../services/runtime/run-context.js';
 import { deriveSeed } from '../../../services/runtime/seed.js';
 import { cli } from '../../support/quickstart.js';
 import { mislabelled } from './check-labels.js';
-import { duplicatedFacts, lostEvents, readStreams, repeatedTurns } from './check-log.js';
+import { duplicatedFacts, lostEvents, readStreams, repeatedInVain, repeatedTurns } from './check-log.js';
 import type { OracleLine } from './oracle.js';
 
 export interface Verdict {
@@ -26,6 +27,8 @@ export interface Verdict {
   readonly asynchrony: Asynchrony;
   /** For each fault: how many turns of one episode were sampled again after it, at most. */
   readonly repeatedTurns: readonly number[];
+  /** Episodes of which more turns were sampled again than they were taken over. */
+  readonly repeatedInVain: readonly string[];
 }
 
 /** What became of samples over changes of weights. */
@@ -70,11 +73,13 @@ export async function checkFacts({ home, run, logs, oracle }: Omit<Finished, 'en
     const labels = await mislabelled({ view, streams, context, blobs });
     const last = context.recipe.stages.at(-1)?.id ?? '';
     const end = view.run.end;
+    const episodeOfSeed = episodesBySeed(view);
     return {
       lost: lostEvents(oracle, streams), duplicated: duplicatedFacts(view), mislabelled: labels,
       ledger: checkLedger(view),
       weights: end?.status === 'finished' ? view.run.stages.get(last)?.result?.weightsHash ?? '' : '',
-      asynchrony: asynchronyOf(view, streams), repeatedTurns: repeatedTurns(oracle, episodesBySeed(view)),
+      asynchrony: asynchronyOf(view, streams), repeatedTurns: repeatedTurns(oracle, episodeOfSeed),
+      repeatedInVain: repeatedInVain(oracle, episodeOfSeed, (episode) => episodeStream(run, episode)),
     };
   } finally {
     await log.close();

@@ -13,10 +13,17 @@ export interface AttemptedLine {
   readonly digest: string;
 }
 
+export interface SampledLine {
+  readonly line: 'sampled';
+  readonly seed: string;
+  /** Before what was sampled. */
+  readonly tokens: number;
+}
+
 export type OracleLine =
   | AttemptedLine
+  | SampledLine
   | { readonly line: 'acknowledged'; readonly id: string; readonly digest: string }
-  | { readonly line: 'sampled'; readonly seed: string; readonly tokens: number }
   | { readonly line: 'task delivered twice'; readonly key: string }
   | { readonly line: 'event delivered twice' | 'append delivered again'; readonly id: string }
   /** Written by the harness when a fault is injected. */
